@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * tinyvmm.h - the public interface of libtinyvmm, and the only header that is installed.
+ *
+ * A program describes a virtual machine with a tvmm_config, makes one from it, starts it, and waits for its end:
+ *
+ *	config_new -> config_set... -> vm_create -> vm_start -> vm_wait -> vm_free
+ *
+ * Several machines can live in one process.  The library has no process-wide state: it installs no signal handler,
+ * never exits, never prints, never touches a terminal, and owns no memory that a caller must free but the two handles.
+ *
+ * Errors: a function that can fail returns 0 or a negative errno and fills the caller's struct tvmm_error (NULL is
+ * allowed).  Threads: every function may be called from any thread, except that a handle must not be in use elsewhere
+ * while it is freed, and a config belongs to one thread at a time.
+ */
+#ifndef TINYVMM_H
+#define TINYVMM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define TVMM_API __attribute__((visibility("default")))
+
+/* What went wrong, coarsely: the value of tvmm_error.code.  Numbers are never reused. */
+enum tvmm_code {
+	TVMM_E_NONE = 0,
+	TVMM_E_CONFIG = 1,      /* an option, key or value is wrong, missing or contradicts another */
+	TVMM_E_NO_KVM = 2,      /* /dev/kvm is missing or cannot be used on this host */
+	TVMM_E_PERM_KVM = 3,    /* /dev/kvm exists, this user may not open it */
+	TVMM_E_CAPABILITY = 4,  /* KVM lacks something that is needed; the object names it */
+	TVMM_E_KERNEL = 5,      /* the kernel or initrd image cannot be booted */
+	TVMM_E_IO = 6,          /* a host file or descriptor failed */
+	TVMM_E_MEMORY = 7,      /* host memory could not be had */
+	TVMM_E_BUSY = 8,        /* the object is in use, or the call came in the wrong state */
+	TVMM_E_HOST = 9,        /* any other failure of the host */
+	TVMM_E_UNSUPPORTED = 10 /* this build or this host cannot do that */
+};
+
+/*
+ * One error.  The caller owns the storage; nothing in it needs to be freed.  Shown to a person it reads
+ * "MESSAGE: OBJECT: strerror(SYS_ERRNO)", and the hint, if any, on a line of its own.
+ */
+struct tvmm_error {
+	int32_t code;      /* enum tvmm_code */
+	int32_t sys_errno; /* positive errno, or 0 where no system call failed */
+	char object[160];  /* what it happened to: a path, "disk 1", "KVM_CAP_IRQCHIP"; may be empty */
+	char message[256]; /* what happened, one sentence, no newline */
+	char hint[384];    /* what to do about it; may be empty */
+};
+
+/* The library's version, as "0.1.0".  The string is constant. */
+TVMM_API const char *tvmm_version(void);
+
+/* ---- configuration ---------------------------------------------------------------------------------------------- */
+
+struct tvmm_config;
+
+/* A new configuration with every key at its default.  NULL only when out of memory.  Free with tvmm_config_free(). */
+TVMM_API struct tvmm_config *tvmm_config_new(void);
+TVMM_API void tvmm_config_free(struct tvmm_config *cfg); /* NULL is fine */
+
+/*
+ * Sets KEY to VALUE; keys and values are those of the command line's long options (tinyvmm(1)), without the dashes:
+ *
+ *	kernel PATH             bzImage or ELF vmlinux
+ *	initrd PATH             repeatable; the files are handed over concatenated
+ *	append TEXT             repeatable; joined with spaces, after the defaults
+ *	disk PATH[,ro][,serial=S]     repeatable; a raw image or a block device
+ *	memory SIZE             bytes the guest sees; a bare number is MiB; K, M, G, T are binary
+ *	cpus N                  virtual CPUs
+ *	console stdio|file=PATH|fd=IN[:OUT]|none
+ *	console-log PATH        a copy of all console output, appended to the file
+ *	name NAME               letters, digits, '-', '_', '.'
+ *	on-reboot exit|restart  what a guest's reboot does
+ *	on-panic exit|stay      what a guest kernel's panic does
+ *	no-defaults on|off      pass the kernel command line exactly as given
+ *
+ * Returns 0, or -EINVAL with the object naming the key.  Paths are not opened here.
+ */
+TVMM_API int tvmm_config_set(struct tvmm_config *cfg, const char *key, const char *value, struct tvmm_error *err);
+
+enum tvmm_log_level { TVMM_LOG_ERROR, TVMM_LOG_WARN, TVMM_LOG_INFO, TVMM_LOG_DEBUG };
+
+/*
+ * Where the machine's log lines go.  FN is called with one line without newline, from any thread of the machine, and
+ * must not call back into the library.  Lines a guest can cause are rate-limited.  Without this call nothing is logged.
+ */
+typedef void tvmm_log_fn(void *arg, int level, const char *line);
+TVMM_API void tvmm_config_set_log(struct tvmm_config *cfg, tvmm_log_fn *fn, void *arg, int level);
+
+/* ---- a virtual machine ------------------------------------------------------------------------------------------ */
+
+struct tvmm_vm;
+
+/*
+ * Opens, maps, loads and checks everything that CFG names; no guest code runs.  On success *OUT is the caller's, to
+ * free with tvmm_vm_free(); on failure nothing is left behind.  CFG is only read, and may be freed afterwards.
+ */
+TVMM_API int tvmm_vm_create(struct tvmm_vm **out, const struct tvmm_config *cfg, struct tvmm_error *err);
+
+/* Starts the vCPU threads and returns.  -EBUSY if it was started or stopped before. */
+TVMM_API int tvmm_vm_start(struct tvmm_vm *vm, struct tvmm_error *err);
+
+enum tvmm_request {
+	TVMM_REQ_STOP = 1,     /* end now; what the guest has flushed stays on its disks */
+	TVMM_REQ_POWER_BUTTON, /* press the ACPI power button; a guest that listens shuts down */
+};
+/* Posts a request.  Idempotent, and harmless after the end.  -EINVAL for an unknown one. */
+TVMM_API int tvmm_vm_request(struct tvmm_vm *vm, int request, struct tvmm_error *err);
+
+/* Why a machine ended. */
+enum tvmm_reason {
+	TVMM_RUNNING = 0,
+	TVMM_POWEROFF = 1,     /* the guest powered off */
+	TVMM_REBOOT = 2,       /* the guest rebooted, and on-reboot is exit */
+	TVMM_PANIC = 3,        /* the guest kernel panicked */
+	TVMM_TRIPLE_FAULT = 4, /* the guest crashed its CPU */
+	TVMM_KVM_ERROR = 5,    /* KVM could not go on: an instruction it cannot emulate, a failed entry */
+	TVMM_STOPPED = 6,      /* TVMM_REQ_STOP */
+	TVMM_HOST_ERROR = 7,   /* the host failed the machine; detail says how */
+};
+
+struct tvmm_result {
+	size_t size;       /* the caller sets sizeof(struct tvmm_result) */
+	int32_t reason;    /* enum tvmm_reason */
+	char detail[1024]; /* one or two sentences for a person */
+	char hint[512];    /* what to do about it; may be empty */
+};
+
+/*
+ * Waits for the end, at most TIMEOUT_MS milliseconds (-1: for ever; 0: only looks).  Returns 0 with *RESULT filled
+ * when the machine has ended and its console output is written out, -ETIMEDOUT if it still runs (reason TVMM_RUNNING).
+ */
+TVMM_API int tvmm_vm_wait(struct tvmm_vm *vm, int timeout_ms, struct tvmm_result *result);
+
+/* A descriptor that polls readable once the machine has ended, for an event loop.  The machine's: do not close it. */
+TVMM_API int tvmm_vm_fd(const struct tvmm_vm *vm);
+
+/*
+ * Figures of a machine, all totals since it was started.  Fields grow at the end only; a larger caller's tail is
+ * zeroed, a smaller caller gets what it knows.
+ */
+struct tvmm_stats {
+	size_t size;                /* the caller sets sizeof(struct tvmm_stats) */
+	uint64_t exits_user;        /* returns of KVM_RUN to this process, all vCPUs */
+	uint64_t exits_pio;         /* of these: port I/O */
+	uint64_t exits_mmio;        /* of these: memory-mapped I/O */
+	uint64_t io_wakeups;        /* times the I/O thread came out of its wait */
+	uint64_t guest_faults;      /* times a guest broke a device's rules; nothing else was harmed */
+	uint64_t ns_to_run;         /* from tvmm_vm_create() to the first KVM_RUN, nanoseconds */
+	uint64_t memory_configured; /* bytes of RAM that the guest was given */
+};
+TVMM_API int tvmm_vm_stats(struct tvmm_vm *vm, struct tvmm_stats *stats);
+
+/* A description of what was built (kernel command line, memory map, devices), text lines; NULL-terminated in BUF. */
+TVMM_API int tvmm_vm_describe(struct tvmm_vm *vm, char *buf, size_t len);
+
+/* Stops it if it runs, joins its threads, releases everything.  Never from the log callback.  NULL is fine. */
+TVMM_API void tvmm_vm_free(struct tvmm_vm *vm);
+
+/* ---- the host --------------------------------------------------------------------------------------------------- */
+
+enum tvmm_backend { TVMM_BACKEND_NONE, TVMM_BACKEND_VMX, TVMM_BACKEND_SVM, TVMM_BACKEND_SOFTWARE, TVMM_BACKEND_UNKNOWN };
+
+struct tvmm_host {
+	size_t size;            /* the caller sets sizeof(struct tvmm_host) */
+	int32_t backend;        /* enum tvmm_backend: what /dev/kvm runs guests with */
+	int32_t kvm_api;        /* KVM_GET_API_VERSION, or -1 */
+	bool kvm_usable;        /* /dev/kvm opens and makes a VM */
+	bool runs_stock_kernel; /* a probe guest executed what a stock kernel needs in ring 0 */
+	char backend_name[32];  /* "kvm_amd", "kvm_pvm", ... */
+	char evidence[256];     /* what the verdict rests on */
+};
+/* Looks at the host by trying, within about 100 ms.  0 when KVM is usable; else negative errno, *ERR saying why. */
+TVMM_API int tvmm_check_host(struct tvmm_host *out, struct tvmm_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

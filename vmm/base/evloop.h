@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * evloop.h - the I/O thread's loop: descriptors, timers, and calls from other threads.
+ *
+ * One thread runs evloop_run(); it is the owner of every queue and backend registered here, which is why their code
+ * takes no lock.  Other threads reach it with evloop_call(), which waits, or evloop_wake() of a source.  Sources are
+ * embedded in their users and added before the loop runs or from within it; no allocation after evloop_init().
+ */
+#ifndef TVMM_BASE_EVLOOP_H
+#define TVMM_BASE_EVLOOP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "error.h"
+#include "host.h"
+
+struct evloop;
+
+/* A descriptor that the loop watches.  Embedded by its user, who keeps it alive until evloop_del(). */
+struct evsource {
+	int fd;
+	uint32_t events; /* EPOLLIN, EPOLLOUT or both; 0 watches nothing */
+	void (*ready)(struct evsource *src, uint32_t events); /* on the loop's thread */
+};
+
+/* A level-less doorbell: any thread rings, the loop calls once for any number of rings.  Backed by an eventfd. */
+struct evbell {
+	struct evsource src;
+	void (*rung)(struct evbell *bell); /* on the loop's thread */
+	const struct host *host;
+};
+
+struct evloop_msg {
+	struct evloop_msg *next;
+	void (*fn)(void *arg);
+	void *arg;
+	bool done;
+};
+
+struct evloop {
+	const struct host *host;
+	int epfd;
+	struct evbell calls;
+	pthread_mutex_t lock; /* guards msgs and running; leaf */
+	pthread_cond_t done;
+	struct evloop_msg *msgs, **msgs_tail;
+	bool running; /* a thread is in evloop_run() */
+	bool closed;  /* evloop_run() has returned for good: calls run in their caller */
+	bool stop;    /* loop thread only */
+	pthread_t thread;
+	_Atomic uint64_t wakeups; /* returns of epoll_wait */
+};
+
+int evloop_init(struct evloop *l, const struct host *host, struct tvmm_error *err);
+void evloop_fini(struct evloop *l); /* the loop has ended; sources are deleted or never used again */
+
+/* Loop thread, or before it runs. */
+int evloop_add(struct evloop *l, struct evsource *src, struct tvmm_error *err);
+int evloop_mod(struct evloop *l, struct evsource *src, uint32_t events); /* cheap when nothing changes */
+void evloop_del(struct evloop *l, struct evsource *src);
+
+/* Makes a bell (creates its eventfd) and adds it.  evbell_fini() deletes and closes. */
+int evbell_init(struct evbell *b, struct evloop *l, void (*rung)(struct evbell *), struct tvmm_error *err);
+void evbell_fini(struct evbell *b, struct evloop *l);
+void evbell_ring(struct evbell *b); /* any thread, never blocks */
+
+/*
+ * Runs FN(ARG) on the loop's thread and returns when it has returned.  Call it holding no lock that FN, or anything
+ * else on the loop, could want.  From the loop itself, or when the loop is not running, FN runs at once, here.
+ */
+void evloop_call(struct evloop *l, void (*fn)(void *arg), void *arg);
+
+/* The loop, until evloop_quit().  Returns 0, or -errno if waiting failed. */
+int evloop_run(struct evloop *l);
+void evloop_quit(struct evloop *l); /* any thread */
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * host.h - the seam between tinyvmm and the system below it.
+ *
+ * Everything that can fail outside this process (files, memory, KVM, descriptors, time, randomness) is called through
+ * one table, so that a test can fail the Nth call for every N, and a fuzzer can run the device core without a host.
+ * host_linux() is the real one.  Each function returns what its system call returns, with -errno in place of -1, and
+ * none of them retries.  All may be called from any thread.
+ */
+#ifndef TVMM_BASE_HOST_H
+#define TVMM_BASE_HOST_H
+
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct epoll_event;
+
+struct host {
+	int (*open)(const struct host *h, const char *path, int flags, mode_t mode); /* O_CLOEXEC is added */
+	int (*close)(const struct host *h, int fd);
+	int (*fstat)(const struct host *h, int fd, struct stat *st);
+	int (*fcntl)(const struct host *h, int fd, int cmd, uintptr_t arg);
+	int (*ioctl)(const struct host *h, int fd, unsigned long req, uintptr_t arg);
+	ssize_t (*readv)(const struct host *h, int fd, const struct iovec *iov, int n);
+	ssize_t (*writev)(const struct host *h, int fd, const struct iovec *iov, int n);
+	ssize_t (*preadv)(const struct host *h, int fd, const struct iovec *iov, int n, off_t off);
+	ssize_t (*pwritev)(const struct host *h, int fd, const struct iovec *iov, int n, off_t off);
+	int (*fdatasync)(const struct host *h, int fd);
+	int (*fallocate)(const struct host *h, int fd, int mode, off_t off, off_t len);
+	int (*mmap)(const struct host *h, void **out, void *addr, size_t len, int prot, int flags, int fd, off_t off);
+	int (*munmap)(const struct host *h, void *addr, size_t len);
+	int (*madvise)(const struct host *h, void *addr, size_t len, int advice);
+	int (*eventfd)(const struct host *h, unsigned initial, int flags);
+	int (*epoll_create)(const struct host *h);
+	int (*epoll_ctl)(const struct host *h, int epfd, int op, int fd, struct epoll_event *ev);
+	int (*epoll_wait)(const struct host *h, int epfd, struct epoll_event *evs, int max, int timeout_ms);
+	int (*timerfd)(const struct host *h);                                        /* CLOCK_MONOTONIC, non-blocking */
+	int (*timerfd_set)(const struct host *h, int fd, uint64_t abs_ns, uint64_t period_ns); /* 0, 0 disarms */
+	ssize_t (*getrandom)(const struct host *h, void *buf, size_t len);           /* never blocks: GRND_NONBLOCK */
+	uint64_t (*now_ns)(const struct host *h);                                    /* CLOCK_MONOTONIC */
+	void *ctx;                                                                   /* a test's own */
+};
+
+/* The table of real system calls.  Constant, for ever valid. */
+const struct host *host_linux(void);
+
+/* Reads or writes all LEN bytes at OFF, going on after short transfers and EINTR.  0, -errno, or -ENODATA at the end
+ * of the file. */
+int host_pread_all(const struct host *h, int fd, void *buf, size_t len, off_t off);
+
+#endif

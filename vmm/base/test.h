@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test.h - the few lines that every unit test's main() shares.  Tests are written with libcheck, speak TAP (the build
+ * sets CK_TAP_LOG_FILE_NAME) and run without /dev/kvm, under AddressSanitizer and UndefinedBehaviorSanitizer.
+ */
+#ifndef TVMM_BASE_TEST_H
+#define TVMM_BASE_TEST_H
+
+#include <check.h>
+#include <stdlib.h>
+
+static inline int test_run(Suite *s)
+{
+	SRunner *sr = srunner_create(s);
+	int failed;
+
+	srunner_run_all(sr, CK_ENV);
+	failed = srunner_ntests_failed(sr);
+	srunner_free(sr);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* One suite of one case from a NULL-terminated list of tests. */
+static inline int test_main(const char *name, const TTest *const *tests)
+{
+	Suite *s = suite_create(name);
+	TCase *tc = tcase_create(name);
+
+	for (; *tests; tests++)
+		tcase_add_test(tc, *tests);
+	tcase_set_timeout(tc, 60);
+	suite_add_tcase(s, tc);
+	return test_run(s);
+}
+
+#endif
