@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * config.h - what a caller asked for: the value behind tinyvmm.h's opaque struct tvmm_config.
+ *
+ * Filled by tvmm_config_set() (config.c), one key at a time, each value checked as far as it can be alone and without
+ * the host: no file is opened, no KVM limit is known here.  config_check() then looks at the keys together; the machine
+ * calls it first and only reads the configuration after that.  A config belongs to one thread at a time.
+ */
+#ifndef TVMM_CONFIG_H
+#define TVMM_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "tinyvmm.h"
+
+enum {
+	CONFIG_DISKS_MAX = 16,
+	CONFIG_INITRDS_MAX = 16,
+	CONFIG_CPUS_MAX = 255,   /* an 8-bit APIC id, less the broadcast; KVM may allow fewer */
+	CONFIG_SERIAL_MAX = 20,  /* virtio 1.2, 5.2.6: VIRTIO_BLK_T_GET_ID */
+	CONFIG_NAME_MAX = 63,    /* fits a thread name's prefix, a file name and a host name */
+	CONFIG_ROOT_PART_MAX = 128,
+};
+#define CONFIG_MEMORY_MIN     (UINT64_C(64) << 20)
+#define CONFIG_MEMORY_MAX     (UINT64_C(1) << 40)
+#define CONFIG_MEMORY_STEP    (UINT64_C(2) << 20) /* whole huge pages */
+#define CONFIG_MEMORY_DEFAULT (UINT64_C(1) << 30)
+
+enum config_console_kind { CONFIG_CONSOLE_STDIO, CONFIG_CONSOLE_FILE, CONFIG_CONSOLE_FD, CONFIG_CONSOLE_NONE };
+enum config_reboot { CONFIG_REBOOT_EXIT, CONFIG_REBOOT_RESTART };
+enum config_panic { CONFIG_PANIC_DEFAULT, CONFIG_PANIC_EXIT, CONFIG_PANIC_STAY };
+
+struct config_disk {
+	char *path;
+	bool ro;
+	bool root;             /* at most one disk is; the kernel is told root=/dev/vdX[N] */
+	unsigned root_part;    /* 0: the whole disk */
+	char serial[CONFIG_SERIAL_MAX + 1]; /* "" unless given */
+};
+
+struct config_console {
+	enum config_console_kind kind;
+	char *path;  /* FILE: output only */
+	int in_fd;   /* FD: the caller's, never closed; -1 otherwise */
+	int out_fd;
+};
+
+struct tvmm_config {
+	char *kernel; /* NULL until given; config_check() insists */
+	char *initrds[CONFIG_INITRDS_MAX];
+	unsigned initrd_count;
+	char *append; /* NULL unless given; occurrences joined with one space */
+	struct config_disk disks[CONFIG_DISKS_MAX];
+	unsigned disk_count;
+	uint64_t memory; /* bytes, a multiple of CONFIG_MEMORY_STEP */
+	unsigned cpus;
+	struct config_console console;
+	char *console_log;                  /* NULL unless given */
+	char name[CONFIG_NAME_MAX + 1];     /* "" unless given */
+	enum config_reboot on_reboot;
+	enum config_panic on_panic;
+	bool no_defaults;
+
+	tvmm_log_fn *log_fn;
+	void *log_arg;
+	int log_level;
+};
+
+/* The keys taken together: is anything missing, does one contradict another?  0, or -EINVAL with *ERR filled. */
+int config_check(const struct tvmm_config *cfg, struct tvmm_error *err);
+
+#endif
