@@ -47,7 +47,6 @@ struct evloop {
 	pthread_cond_t done;
 	struct evloop_msg *msgs, **msgs_tail;
 	bool running; /* a thread is in evloop_run() */
-	bool closed;  /* evloop_run() has returned for good: calls run in their caller */
 	bool stop;    /* loop thread only */
 	pthread_t thread;
 	_Atomic uint64_t wakeups; /* returns of epoll_wait */

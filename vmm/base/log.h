@@ -9,6 +9,7 @@
 #define TVMM_BASE_LOG_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include "host.h"
 #include "tinyvmm.h"

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * evloop.c - the I/O thread's loop over epoll.
+ *
+ * Everything but evloop_call(), evbell_ring() and evloop_quit() belongs to the loop's thread, or to the thread that
+ * builds the machine before the loop runs.  epoll tells readiness only; a source that has nothing to do costs nothing,
+ * so an idle machine does not wake.
+ */
+#include "evloop.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include "bits.h"
+
+#define BATCH 16
+
+int evloop_add(struct evloop *l, struct evsource *src, struct tvmm_error *err)
+{
+	struct epoll_event ev = { .events = src->events, .data.ptr = src };
+	int ret = l->host->epoll_ctl(l->host, l->epfd, EPOLL_CTL_ADD, src->fd, &ev);
+
+	return ret < 0 ? err_set(err, TVMM_E_HOST, -ret, NULL, "cannot watch descriptor %d", src->fd) : 0;
+}
+
+int evloop_mod(struct evloop *l, struct evsource *src, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = src };
+	int ret = 0;
+
+	if (events != src->events) {
+		ret = l->host->epoll_ctl(l->host, l->epfd, EPOLL_CTL_MOD, src->fd, &ev);
+		if (!ret)
+			src->events = events;
+	}
+	return ret;
+}
+
+void evloop_del(struct evloop *l, struct evsource *src)
+{
+	if (src->fd >= 0)
+		l->host->epoll_ctl(l->host, l->epfd, EPOLL_CTL_DEL, src->fd, NULL);
+}
+
+static void bell_ready(struct evsource *src, uint32_t events)
+{
+	struct evbell *b = container_of(src, struct evbell, src);
+	uint64_t n;
+	struct iovec iov = { &n, sizeof(n) };
+
+	/* Emptied before the handler looks for work, so that what arrives from here on rings again. */
+	b->host->readv(b->host, src->fd, &iov, 1);
+	b->rung(b);
+}
+
+int evbell_init(struct evbell *b, struct evloop *l, void (*rung)(struct evbell *), struct tvmm_error *err)
+{
+	int fd = l->host->eventfd(l->host, 0, EFD_NONBLOCK), ret;
+
+	*b = (struct evbell){ .src = { .fd = -1 }, .rung = rung, .host = l->host };
+	if (fd < 0)
+		return err_set(err, TVMM_E_HOST, -fd, NULL, "cannot create an eventfd");
+	b->src = (struct evsource){ .fd = fd, .events = EPOLLIN, .ready = bell_ready };
+	ret = evloop_add(l, &b->src, err);
+	if (ret) {
+		l->host->close(l->host, fd);
+		b->src.fd = -1;
+	}
+	return ret;
+}
+
+void evbell_fini(struct evbell *b, struct evloop *l)
+{
+	if (!b->host || b->src.fd < 0)
+		return;
+	evloop_del(l, &b->src);
+	b->host->close(b->host, b->src.fd);
+	b->src.fd = -1;
+}
+
+void evbell_ring(struct evbell *b)
+{
+	uint64_t one = 1;
+	struct iovec iov = { &one, sizeof(one) };
+
+	/* EAGAIN means that 2^64 - 2 rings are pending: it rings. */
+	b->host->writev(b->host, b->src.fd, &iov, 1);
+}
+
+static struct evloop_msg *take_msg(struct evloop *l)
+{
+	struct evloop_msg *m;
+
+	pthread_mutex_lock(&l->lock);
+	m = l->msgs;
+	if (m) {
+		l->msgs = m->next;
+		if (!l->msgs)
+			l->msgs_tail = &l->msgs;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return m;
+}
+
+static void run_msgs(struct evloop *l)
+{
+	struct evloop_msg *m;
+
+	while ((m = take_msg(l))) {
+		m->fn(m->arg);
+		pthread_mutex_lock(&l->lock);
+		m->done = true; /* the caller's stack frame may go from here on */
+		pthread_cond_broadcast(&l->done);
+		pthread_mutex_unlock(&l->lock);
+	}
+}
+
+static void calls_rung(struct evbell *b)
+{
+	run_msgs(container_of(b, struct evloop, calls));
+}
+
+int evloop_init(struct evloop *l, const struct host *host, struct tvmm_error *err)
+{
+	int ret;
+
+	*l = (struct evloop){ .host = host };
+	l->msgs_tail = &l->msgs;
+	l->epfd = host->epoll_create(host);
+	if (l->epfd < 0)
+		return err_set(err, TVMM_E_HOST, -l->epfd, NULL, "cannot create an epoll descriptor");
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_cond_init(&l->done, NULL);
+	ret = evbell_init(&l->calls, l, calls_rung, err);
+	if (ret) {
+		pthread_cond_destroy(&l->done);
+		pthread_mutex_destroy(&l->lock);
+		host->close(host, l->epfd);
+	}
+	return ret;
+}
+
+void evloop_fini(struct evloop *l)
+{
+	evbell_fini(&l->calls, l);
+	pthread_cond_destroy(&l->done);
+	pthread_mutex_destroy(&l->lock);
+	l->host->close(l->host, l->epfd);
+}
+
+void evloop_call(struct evloop *l, void (*fn)(void *arg), void *arg)
+{
+	struct evloop_msg m = { .fn = fn, .arg = arg };
+
+	pthread_mutex_lock(&l->lock);
+	if (!l->running || pthread_equal(l->thread, pthread_self())) {
+		pthread_mutex_unlock(&l->lock);
+		fn(arg);
+		return;
+	}
+	*l->msgs_tail = &m;
+	l->msgs_tail = &m.next;
+	pthread_mutex_unlock(&l->lock);
+
+	evbell_ring(&l->calls);
+	pthread_mutex_lock(&l->lock);
+	while (!m.done)
+		pthread_cond_wait(&l->done, &l->lock);
+	pthread_mutex_unlock(&l->lock);
+}
+
+static void quit_fn(void *arg)
+{
+	struct evloop *l = arg;
+
+	l->stop = true;
+}
+
+void evloop_quit(struct evloop *l)
+{
+	evloop_call(l, quit_fn, l);
+}
+
+int evloop_run(struct evloop *l)
+{
+	struct epoll_event evs[BATCH];
+	int n = 0;
+
+	pthread_mutex_lock(&l->lock);
+	l->thread = pthread_self();
+	l->running = true;
+	pthread_mutex_unlock(&l->lock);
+
+	while (!l->stop) {
+		n = l->host->epoll_wait(l->host, l->epfd, evs, BATCH, -1);
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			break;
+		atomic_fetch_add_explicit(&l->wakeups, 1, memory_order_relaxed);
+		for (int i = 0; i < n && !l->stop; i++) {
+			struct evsource *src = evs[i].data.ptr;
+
+			/* A source that an earlier one in this batch deleted has fd -1. */
+			if (src->fd >= 0)
+				src->ready(src, evs[i].events);
+		}
+	}
+
+	/* Not running from here on: whoever calls later runs its function itself.  Who called before is served. */
+	pthread_mutex_lock(&l->lock);
+	l->running = false;
+	pthread_mutex_unlock(&l->lock);
+	run_msgs(l);
+	return n < 0 ? n : 0;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * host.c - the real host: each entry is one system call, -1 turned into -errno.  Any thread; retries nothing.
+ */
+#include "host.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS 1000000000ull
+
+static int ret_int(int r)
+{
+	return r < 0 ? -errno : r;
+}
+
+static ssize_t ret_size(ssize_t r)
+{
+	return r < 0 ? -errno : r;
+}
+
+static int linux_open(const struct host *h, const char *path, int flags, mode_t mode)
+{
+	return ret_int(open(path, flags | O_CLOEXEC, mode));
+}
+
+static int linux_close(const struct host *h, int fd)
+{
+	return ret_int(close(fd));
+}
+
+static int linux_fstat(const struct host *h, int fd, struct stat *st)
+{
+	return ret_int(fstat(fd, st));
+}
+
+static int linux_fcntl(const struct host *h, int fd, int cmd, uintptr_t arg)
+{
+	return ret_int(fcntl(fd, cmd, arg));
+}
+
+static int linux_ioctl(const struct host *h, int fd, unsigned long req, uintptr_t arg)
+{
+	return ret_int(ioctl(fd, req, arg));
+}
+
+static ssize_t linux_readv(const struct host *h, int fd, const struct iovec *iov, int n)
+{
+	return ret_size(readv(fd, iov, n));
+}
+
+static ssize_t linux_writev(const struct host *h, int fd, const struct iovec *iov, int n)
+{
+	return ret_size(writev(fd, iov, n));
+}
+
+static ssize_t linux_preadv(const struct host *h, int fd, const struct iovec *iov, int n, off_t off)
+{
+	return ret_size(preadv(fd, iov, n, off));
+}
+
+static ssize_t linux_pwritev(const struct host *h, int fd, const struct iovec *iov, int n, off_t off)
+{
+	return ret_size(pwritev(fd, iov, n, off));
+}
+
+static int linux_fdatasync(const struct host *h, int fd)
+{
+	return ret_int(fdatasync(fd));
+}
+
+static int linux_fallocate(const struct host *h, int fd, int mode, off_t off, off_t len)
+{
+	return ret_int(fallocate(fd, mode, off, len));
+}
+
+static int linux_mmap(const struct host *h, void **out, void *addr, size_t len, int prot, int flags, int fd, off_t off)
+{
+	void *p = mmap(addr, len, prot, flags, fd, off);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	*out = p;
+	return 0;
+}
+
+static int linux_munmap(const struct host *h, void *addr, size_t len)
+{
+	return ret_int(munmap(addr, len));
+}
+
+static int linux_madvise(const struct host *h, void *addr, size_t len, int advice)
+{
+	return ret_int(madvise(addr, len, advice));
+}
+
+static int linux_eventfd(const struct host *h, unsigned initial, int flags)
+{
+	return ret_int(eventfd(initial, flags | EFD_CLOEXEC));
+}
+
+static int linux_epoll_create(const struct host *h)
+{
+	return ret_int(epoll_create1(EPOLL_CLOEXEC));
+}
+
+static int linux_epoll_ctl(const struct host *h, int epfd, int op, int fd, struct epoll_event *ev)
+{
+	return ret_int(epoll_ctl(epfd, op, fd, ev));
+}
+
+static int linux_epoll_wait(const struct host *h, int epfd, struct epoll_event *evs, int max, int timeout_ms)
+{
+	return ret_int(epoll_wait(epfd, evs, max, timeout_ms));
+}
+
+static int linux_timerfd(const struct host *h)
+{
+	return ret_int(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+}
+
+static int linux_timerfd_set(const struct host *h, int fd, uint64_t abs_ns, uint64_t period_ns)
+{
+	struct itimerspec t = {
+		.it_value = { .tv_sec = (time_t)(abs_ns / NS), .tv_nsec = (long)(abs_ns % NS) },
+		.it_interval = { .tv_sec = (time_t)(period_ns / NS), .tv_nsec = (long)(period_ns % NS) },
+	};
+
+	return ret_int(timerfd_settime(fd, TFD_TIMER_ABSTIME, &t, NULL));
+}
+
+static ssize_t linux_getrandom(const struct host *h, void *buf, size_t len)
+{
+	return ret_size(getrandom(buf, len, GRND_NONBLOCK));
+}
+
+static uint64_t linux_now_ns(const struct host *h)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * NS + (uint64_t)ts.tv_nsec;
+}
+
+const struct host *host_linux(void)
+{
+	static const struct host h = {
+		.open = linux_open,
+		.close = linux_close,
+		.fstat = linux_fstat,
+		.fcntl = linux_fcntl,
+		.ioctl = linux_ioctl,
+		.readv = linux_readv,
+		.writev = linux_writev,
+		.preadv = linux_preadv,
+		.pwritev = linux_pwritev,
+		.fdatasync = linux_fdatasync,
+		.fallocate = linux_fallocate,
+		.mmap = linux_mmap,
+		.munmap = linux_munmap,
+		.madvise = linux_madvise,
+		.eventfd = linux_eventfd,
+		.epoll_create = linux_epoll_create,
+		.epoll_ctl = linux_epoll_ctl,
+		.epoll_wait = linux_epoll_wait,
+		.timerfd = linux_timerfd,
+		.timerfd_set = linux_timerfd_set,
+		.getrandom = linux_getrandom,
+		.now_ns = linux_now_ns,
+	};
+
+	return &h;
+}
+
+int host_pread_all(const struct host *h, int fd, void *buf, size_t len, off_t off)
+{
+	char *p = buf;
+
+	while (len) {
+		struct iovec iov = { .iov_base = p, .iov_len = len };
+		ssize_t n = h->preadv(h, fd, &iov, 1, off);
+
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			return (int)n;
+		if (n == 0)
+			return -ENODATA;
+		p += n;
+		off += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
