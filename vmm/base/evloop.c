@@ -2,12 +2,13 @@
 /*
  * evloop.c - the I/O thread's loop over epoll.
  *
- * Everything but evloop_call(), evbell_ring() and evloop_quit() belongs to the loop's thread, or to the thread that
+ * Everything but evloop_call(), evbell_ring() and evloop_stop() belongs to the loop's thread, or to the thread that
  * builds the machine before the loop runs.  epoll tells readiness only; a source that has nothing to do costs nothing,
  * so an idle machine does not wake.
  */
 #include "evloop.h"
 
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include "bits.h"
@@ -175,20 +176,11 @@ static void quit_fn(void *arg)
 	l->stop = true;
 }
 
-void evloop_quit(struct evloop *l)
+static void *loop_main(void *arg)
 {
-	evloop_call(l, quit_fn, l);
-}
-
-int evloop_run(struct evloop *l)
-{
+	struct evloop *l = arg;
 	struct epoll_event evs[BATCH];
 	int n = 0;
-
-	pthread_mutex_lock(&l->lock);
-	l->thread = pthread_self();
-	l->running = true;
-	pthread_mutex_unlock(&l->lock);
 
 	while (!l->stop) {
 		n = l->host->epoll_wait(l->host, l->epfd, evs, BATCH, -1);
@@ -209,7 +201,35 @@ int evloop_run(struct evloop *l)
 	/* Not running from here on: whoever calls later runs its function itself.  Who called before is served. */
 	pthread_mutex_lock(&l->lock);
 	l->running = false;
+	l->failed = n < 0 ? n : 0;
 	pthread_mutex_unlock(&l->lock);
 	run_msgs(l);
-	return n < 0 ? n : 0;
+	return NULL;
+}
+
+int evloop_start(struct evloop *l, const char *thread_name, struct tvmm_error *err)
+{
+	sigset_t all, old;
+	int ret;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_mutex_lock(&l->lock);
+	ret = pthread_create(&l->thread, NULL, loop_main, l);
+	l->running = l->started = !ret;
+	pthread_mutex_unlock(&l->lock);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (ret)
+		return err_set(err, TVMM_E_HOST, ret, NULL, "cannot start the I/O thread");
+	pthread_setname_np(l->thread, thread_name);
+	return 0;
+}
+
+void evloop_stop(struct evloop *l)
+{
+	if (!l->started)
+		return;
+	evloop_call(l, quit_fn, l);
+	pthread_join(l->thread, NULL);
+	l->started = false;
 }

@@ -2,7 +2,7 @@
 /*
  * evloop.h - the I/O thread's loop: descriptors, timers, and calls from other threads.
  *
- * One thread runs evloop_run(); it is the owner of every queue and backend registered here, which is why their code
+ * One thread runs the loop; it is the owner of every queue and backend registered here, which is why their code
  * takes no lock.  Other threads reach it with evloop_call(), which waits, or evloop_wake() of a source.  Sources are
  * embedded in their users and added before the loop runs or from within it; no allocation after evloop_init().
  */
@@ -46,9 +46,11 @@ struct evloop {
 	pthread_mutex_t lock; /* guards msgs and running; leaf */
 	pthread_cond_t done;
 	struct evloop_msg *msgs, **msgs_tail;
-	bool running; /* a thread is in evloop_run() */
+	bool running; /* the thread takes calls */
+	bool started; /* the thread is to be joined */
 	bool stop;    /* loop thread only */
 	pthread_t thread;
+	int failed;   /* -errno if waiting failed; the thread has ended then */
 	_Atomic uint64_t wakeups; /* returns of epoll_wait */
 };
 
@@ -71,8 +73,10 @@ void evbell_ring(struct evbell *b); /* any thread, never blocks */
  */
 void evloop_call(struct evloop *l, void (*fn)(void *arg), void *arg);
 
-/* The loop, until evloop_quit().  Returns 0, or -errno if waiting failed. */
-int evloop_run(struct evloop *l);
-void evloop_quit(struct evloop *l); /* any thread */
+/* Starts the loop's thread, with every signal blocked; from here on evloop_call() runs there. */
+int evloop_start(struct evloop *l, const char *thread_name, struct tvmm_error *err);
+
+/* Ends the loop and joins its thread; harmless when it does not run.  Not from the loop's own thread. */
+void evloop_stop(struct evloop *l);
 
 #endif

@@ -6,12 +6,6 @@
 #include "bits.h"
 #include "test.h"
 
-static void *loop_thread(void *arg)
-{
-	ck_assert_int_eq(evloop_run(arg), 0);
-	return NULL;
-}
-
 static void count(void *arg)
 {
 	++*(unsigned *)arg;
@@ -34,21 +28,20 @@ static void *call_many(void *arg)
 START_TEST(calls)
 {
 	struct evloop l;
-	pthread_t loop, t[4];
+	pthread_t t[4];
 	unsigned n = 0;
 	struct caller c = { &l, &n };
 
 	ck_assert_int_eq(evloop_init(&l, host_linux(), NULL), 0);
 	evloop_call(&l, count, &n); /* not running yet: here and now */
 	ck_assert_uint_eq(n, 1);
-	pthread_create(&loop, NULL, loop_thread, &l);
+	ck_assert_int_eq(evloop_start(&l, "loop", NULL), 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(t); i++)
 		pthread_create(&t[i], NULL, call_many, &c);
 	for (unsigned i = 0; i < ARRAY_SIZE(t); i++)
 		pthread_join(t[i], NULL);
 	ck_assert_uint_eq(n, 8001); /* all ran one at a time */
-	evloop_quit(&l);
-	pthread_join(loop, NULL);
+	evloop_stop(&l);
 	evloop_call(&l, count, &n); /* over: here again */
 	ck_assert_uint_eq(n, 8002);
 	evloop_fini(&l);
@@ -78,7 +71,6 @@ static void nothing(void *arg)
 START_TEST(bells)
 {
 	struct evloop l;
-	pthread_t loop;
 	struct ring r = { .l = &l };
 	uint64_t before;
 
@@ -86,15 +78,14 @@ START_TEST(bells)
 	ck_assert_int_eq(evbell_init(&r.bell, &l, rung, NULL), 0);
 	for (unsigned i = 0; i < 100; i++)
 		evbell_ring(&r.bell);
-	pthread_create(&loop, NULL, loop_thread, &l);
+	ck_assert_int_eq(evloop_start(&l, "loop", NULL), 0);
 	evloop_call(&l, nothing, NULL);
 	evloop_call(&l, nothing, NULL);
 	ck_assert_uint_eq(r.n, 1); /* a hundred rings, one call */
 	before = l.wakeups;
 	usleep(50000);
 	ck_assert_uint_eq(l.wakeups, before);
-	evloop_quit(&l);
-	pthread_join(loop, NULL);
+	evloop_stop(&l);
 	evbell_fini(&r.bell, &l);
 	evbell_fini(&r.bell, &l); /* twice is fine */
 	evloop_fini(&l);
@@ -105,7 +96,6 @@ END_TEST
 START_TEST(deleted_in_batch)
 {
 	struct evloop l;
-	pthread_t loop;
 	struct ring a = { .l = &l }, b = { .l = &l };
 
 	a.other = &b;
@@ -115,12 +105,11 @@ START_TEST(deleted_in_batch)
 	ck_assert_int_eq(evbell_init(&b.bell, &l, rung, NULL), 0);
 	evbell_ring(&a.bell);
 	evbell_ring(&b.bell);
-	pthread_create(&loop, NULL, loop_thread, &l);
+	ck_assert_int_eq(evloop_start(&l, "loop", NULL), 0);
 	evloop_call(&l, nothing, NULL);
 	evloop_call(&l, nothing, NULL);
 	ck_assert_uint_eq(a.n + b.n, 1);
-	evloop_quit(&l);
-	pthread_join(loop, NULL);
+	evloop_stop(&l);
 	evbell_fini(&a.bell, &l);
 	evbell_fini(&b.bell, &l);
 	evloop_fini(&l);
