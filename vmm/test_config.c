@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_config.c - the grammar of configuration values: what is taken, and the exact sentence for what is refused.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "bits.h"
+#include "config.h"
+#include "test.h"
+
+static struct tvmm_config *cfg;
+static struct tvmm_error err;
+
+static void fresh(void)
+{
+	tvmm_config_free(cfg);
+	cfg = tvmm_config_new();
+	ck_assert_ptr_nonnull(cfg);
+	memset(&err, 0, sizeof(err));
+}
+
+static void done(void)
+{
+	tvmm_config_free(cfg);
+	cfg = NULL;
+}
+
+static void takes(const char *key, const char *value)
+{
+	int ret = tvmm_config_set(cfg, key, value, &err);
+
+	ck_assert_msg(!ret, "%s %s: %d %s", key, value, ret, err.message);
+}
+
+/* KEY=VALUE is refused, with this message about OBJECT and this hint. */
+static void refuses(const char *key, const char *value, const char *object, const char *message, const char *hint)
+{
+	memset(&err, 0, sizeof(err));
+	ck_assert_int_eq(tvmm_config_set(cfg, key, value, &err), -EINVAL);
+	ck_assert_int_eq(err.code, TVMM_E_CONFIG);
+	ck_assert_int_eq(err.sys_errno, 0);
+	ck_assert_str_eq(err.message, message);
+	ck_assert_str_eq(err.object, object);
+	ck_assert_str_eq(err.hint, hint);
+	ck_assert_int_eq(tvmm_config_set(cfg, key, value, NULL), -EINVAL);
+}
+
+START_TEST(defaults)
+{
+	fresh();
+	ck_assert_ptr_null(cfg->kernel);
+	ck_assert_uint_eq(cfg->initrd_count, 0);
+	ck_assert_uint_eq(cfg->disk_count, 0);
+	ck_assert_ptr_null(cfg->append);
+	ck_assert_uint_eq(cfg->memory, GIB(1));
+	ck_assert_uint_eq(cfg->cpus, 1);
+	ck_assert_int_eq(cfg->console.kind, CONFIG_CONSOLE_STDIO);
+	ck_assert_int_eq(cfg->on_reboot, CONFIG_REBOOT_EXIT);
+	ck_assert_int_eq(cfg->on_panic, CONFIG_PANIC_DEFAULT);
+	ck_assert(!cfg->no_defaults);
+	done();
+	tvmm_config_free(NULL);
+}
+END_TEST
+
+START_TEST(scalars)
+{
+	fresh();
+	takes("kernel", "a,b=c");
+	takes("kernel", "/boot/k");
+	ck_assert_str_eq(cfg->kernel, "/boot/k");
+	takes("cpus", "255");
+	ck_assert_uint_eq(cfg->cpus, 255);
+	takes("name", "_web-1.example");
+	ck_assert_str_eq(cfg->name, "_web-1.example");
+	takes("on-reboot", "restart");
+	ck_assert_int_eq(cfg->on_reboot, CONFIG_REBOOT_RESTART);
+	takes("on-reboot", "exit");
+	ck_assert_int_eq(cfg->on_reboot, CONFIG_REBOOT_EXIT);
+	takes("on-panic", "stay");
+	ck_assert_int_eq(cfg->on_panic, CONFIG_PANIC_STAY);
+	takes("on-panic", "exit");
+	ck_assert_int_eq(cfg->on_panic, CONFIG_PANIC_EXIT);
+	takes("no-defaults", NULL);
+	ck_assert(cfg->no_defaults);
+	takes("no-defaults", "off");
+	ck_assert(!cfg->no_defaults);
+	takes("no-defaults", "on");
+	ck_assert(cfg->no_defaults);
+	takes("console-log", "a,,b");
+	ck_assert_str_eq(cfg->console_log, "a,b");
+	takes("console-log", "c");
+	ck_assert_str_eq(cfg->console_log, "c");
+
+	refuses("kernel", "", "kernel", "the path is empty", "");
+	refuses("cpus", "0", "cpus", "'0' is not a number from 1 to 255", "");
+	refuses("cpus", "256", "cpus", "'256' is not a number from 1 to 255", "");
+	refuses("cpus", "-1", "cpus", "'-1' is not a number from 1 to 255", "");
+	refuses("cpus", "4x", "cpus", "'4x' is not a number from 1 to 255", "");
+	refuses("cpus", "", "cpus", "'' is not a number from 1 to 255", "");
+	refuses("name", "", "name", "a name has 1 to 63 characters", "");
+	refuses("name", "a b", "name", "'a b' has a character other than letters, digits, '-', '_', '.'", "");
+	refuses("name", "../x", "name", "'../x' has a character other than letters, digits, '-', '_', '.'", "");
+	refuses("name", "..", "name", "'..' does not begin with a letter, a digit or '_'", "");
+	refuses("on-reboot", "exti", "on-reboot", "unknown value 'exti'", "did you mean 'exit'?");
+	refuses("on-panic", "dance", "on-panic", "unknown value 'dance'", "known are: exit, stay");
+	refuses("no-defaults", "yes", "no-defaults", "'yes' is neither on nor off", "");
+	refuses("console-log", "f,timestamps", "console-log", "nothing may follow the path; found 'timestamps'",
+		"write a comma that belongs to the path twice");
+	ck_assert_str_eq(cfg->kernel, "/boot/k");
+	ck_assert_uint_eq(cfg->cpus, 255);
+	done();
+}
+END_TEST
+
+START_TEST(keys)
+{
+	fresh();
+	refuses("kernal", "x", "kernal", "unknown key 'kernal'", "did you mean 'kernel'?");
+	refuses("mmeory", "x", "mmeory", "unknown key 'mmeory'", "did you mean 'memory'?");
+	refuses("kernel", NULL, "kernel", "a value is missing", "");
+	refuses("\x1b[zz\n", "x", "?[zz?", "unknown key '?[zz?'",
+		"known are: kernel, initrd, append, disk, memory, cpus, console, console-log, name, on-reboot, on-panic, "
+		"no-defaults");
+	ck_assert_int_eq(tvmm_config_set(NULL, "kernel", "x", &err), -EINVAL);
+	ck_assert_int_eq(tvmm_config_set(cfg, NULL, "x", &err), -EINVAL);
+	done();
+}
+END_TEST
+
+START_TEST(sizes)
+{
+	static const struct {
+		const char *text;
+		uint64_t bytes;
+	} good[] = {
+		{ "64", MIB(64) },     { "512", MIB(512) }, { "65536K", MIB(64) }, { "512M", MIB(512) }, { "2G", GIB(2) },
+		{ "3g", GIB(3) },      { "1T", GIB(1024) }, { "01G", GIB(1) },	   { "66m", MIB(66) },	 { "1048576", GIB(1024) },
+	};
+	static const char *const forms[] = { "", "M", "x", "-1G", "1.5G", "1 G", " 1G", "1GB", "1GiB", "0x100", "1@", "+5" };
+	static const char *const big[] = { "2T", "1048577", "1025G", "99999999999999999999999T", "18446744073709551616" };
+
+	fresh();
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		takes("memory", good[i].text);
+		ck_assert_uint_eq(cfg->memory, good[i].bytes);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		char message[80];
+
+		snprintf(message, sizeof(message), "'%s' is not a size", forms[i]);
+		refuses("memory", forms[i], "memory", message,
+			"write a whole number of MiB, or one with K, M, G or T: 512, 512M, 2G");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(big); i++) {
+		char message[80];
+
+		snprintf(message, sizeof(message), "'%s' is more than the maximum of 1T", big[i]);
+		refuses("memory", big[i], "memory", message, "");
+	}
+	refuses("memory", "0", "memory", "'0' is less than the minimum of 64M", "a bare number counts MiB");
+	refuses("memory", "62M", "memory", "'62M' is less than the minimum of 64M", "");
+	refuses("memory", "65M", "memory", "'65M' is not a multiple of 2M", "the nearest are 64M and 66M");
+	refuses("memory", "1048575K", "memory", "'1048575K' is not a multiple of 2M", "the nearest are 1022M and 1024M");
+	done();
+}
+END_TEST
+
+START_TEST(lists)
+{
+	fresh();
+	takes("append", "a");
+	takes("append", "");
+	takes("append", "b=\"c d\"");
+	ck_assert_str_eq(cfg->append, "a  b=\"c d\"");
+	for (unsigned i = 0; i < CONFIG_INITRDS_MAX; i++) {
+		char path[8];
+
+		snprintf(path, sizeof(path), "i%u", i);
+		takes("initrd", path);
+	}
+	ck_assert_uint_eq(cfg->initrd_count, 16);
+	ck_assert_str_eq(cfg->initrds[15], "i15");
+	refuses("initrd", "x", "initrd", "more than 16 initrds", "");
+	for (unsigned i = 0; i < CONFIG_DISKS_MAX; i++)
+		takes("disk", "d");
+	refuses("disk", "x", "disk", "more than 16 disks", "");
+	done();
+}
+END_TEST
+
+START_TEST(disks)
+{
+	fresh();
+	takes("disk", "a.img");
+	takes("disk", "path=b,,c,,,ro,serial=S-1");
+	takes("disk", "x=y.img,ro=off,root=2");
+	takes("disk", "d,ro=on,root=off,serial=12345678901234567890");
+	ck_assert_uint_eq(cfg->disk_count, 4);
+	ck_assert_str_eq(cfg->disks[0].path, "a.img");
+	ck_assert(!cfg->disks[0].ro && !cfg->disks[0].root);
+	ck_assert_str_eq(cfg->disks[0].serial, "");
+	ck_assert_str_eq(cfg->disks[1].path, "b,c,");
+	ck_assert(cfg->disks[1].ro);
+	ck_assert_str_eq(cfg->disks[1].serial, "S-1");
+	ck_assert_str_eq(cfg->disks[2].path, "x=y.img");
+	ck_assert(!cfg->disks[2].ro && cfg->disks[2].root);
+	ck_assert_uint_eq(cfg->disks[2].root_part, 2);
+	ck_assert(cfg->disks[3].ro && !cfg->disks[3].root);
+	ck_assert_str_eq(cfg->disks[3].serial, "12345678901234567890");
+
+	refuses("disk", "", "disk", "the path is empty", "");
+	refuses("disk", ",ro", "disk", "the path is empty", "");
+	refuses("disk", "d,", "disk", "unknown key ''", "known are: ro, root[=PARTITION], serial=TEXT");
+	refuses("disk", "d,r0", "disk", "unknown key 'r0'", "did you mean 'ro'?");
+	refuses("disk", "d,rot", "disk", "unknown key 'rot'", "did you mean 'ro'?");
+	refuses("disk", "d,seral=1", "disk", "unknown key 'seral'", "did you mean 'serial'?");
+	refuses("disk", "d,format=qcow2", "disk", "unknown key 'format'",
+		"known are: ro, root[=PARTITION], serial=TEXT");
+	refuses("disk", "d,no-ro", "disk", "'no-ro' is not a key; to turn one off write key=off", "");
+	refuses("disk", "d,ro=1", "disk", "'1' is neither on nor off", "");
+	refuses("disk", "d,ro,ro", "disk", "key 'ro' is given twice", "");
+	refuses("disk", "d,root", "disk", "disk 2 is the root already", "");
+	refuses("disk", "d,root=0", "disk", "root '0' is not a partition number from 1 to 128", "");
+	refuses("disk", "d,root=sda1", "disk", "root 'sda1' is not a partition number from 1 to 128", "");
+	refuses("disk", "d,serial", "disk", "serial needs 1 to 20 characters", "");
+	refuses("disk", "d,serial=123456789012345678901", "disk", "serial needs 1 to 20 characters", "");
+	refuses("disk", "d,serial=a b", "disk", "serial 'a b' has a character that is not printable ASCII", "");
+	ck_assert_uint_eq(cfg->disk_count, 4);
+	done();
+}
+END_TEST
+
+START_TEST(consoles)
+{
+	fresh();
+	takes("console", "file=/tmp/a,,b");
+	ck_assert_int_eq(cfg->console.kind, CONFIG_CONSOLE_FILE);
+	ck_assert_str_eq(cfg->console.path, "/tmp/a,b");
+	takes("console", "fd=5:6");
+	ck_assert_int_eq(cfg->console.kind, CONFIG_CONSOLE_FD);
+	ck_assert_ptr_null(cfg->console.path);
+	ck_assert_int_eq(cfg->console.in_fd, 5);
+	ck_assert_int_eq(cfg->console.out_fd, 6);
+	takes("console", "fd=7");
+	ck_assert_int_eq(cfg->console.in_fd, 7);
+	ck_assert_int_eq(cfg->console.out_fd, 7);
+	takes("console", "none");
+	ck_assert_int_eq(cfg->console.kind, CONFIG_CONSOLE_NONE);
+	ck_assert_int_eq(cfg->console.in_fd, -1);
+	takes("console", "stdio");
+
+	refuses("console", "", "console", "unknown kind ''", "known are: stdio, file=PATH, fd=IN[:OUT], none");
+	refuses("console", "sdtio", "console", "unknown kind 'sdtio'", "did you mean 'stdio'?");
+	refuses("console", "pty", "console", "unknown kind 'pty'", "known are: stdio, file=PATH, fd=IN[:OUT], none");
+	refuses("console", "file", "console", "the path is empty", "");
+	refuses("console", "file=", "console", "the path is empty", "");
+	refuses("console", "file=a,b", "console", "unknown key 'b'",
+		"known are: none after the kind; write a comma that belongs to a path twice");
+	refuses("console", "none=1", "console", "'none' takes no value", "");
+	refuses("console", "fd", "console", "fd needs one or two descriptor numbers, fd=IN[:OUT]", "");
+	refuses("console", "fd=", "console", "fd needs one or two descriptor numbers, fd=IN[:OUT]", "");
+	refuses("console", "fd=1:", "console", "fd needs one or two descriptor numbers, fd=IN[:OUT]", "");
+	refuses("console", "fd=-1", "console", "fd needs one or two descriptor numbers, fd=IN[:OUT]", "");
+	refuses("console", "fd=4294967296", "console", "fd needs one or two descriptor numbers, fd=IN[:OUT]", "");
+	ck_assert_int_eq(cfg->console.kind, CONFIG_CONSOLE_STDIO);
+	done();
+}
+END_TEST
+
+START_TEST(long_values)
+{
+	static char path[5000];
+
+	fresh();
+	memset(path, 'p', sizeof(path) - 1);
+	refuses("kernel", path, "kernel", "the path has 4999 bytes; the most is 4095", "");
+	path[4095] = '\0';
+	takes("kernel", path);
+	refuses("name", path, "name", "a name has 1 to 63 characters", "");
+	refuses("cpus", path, "cpus",
+		"'pppppppppppppppppppppppppppppppppppppppppppppppppppppppppppp...' is not a number from 1 to 255", "");
+	done();
+}
+END_TEST
+
+START_TEST(together)
+{
+	fresh();
+	ck_assert_int_eq(config_check(cfg, &err), -EINVAL);
+	ck_assert_str_eq(err.object, "kernel");
+	ck_assert_str_eq(err.message, "no kernel is given");
+	takes("kernel", "k");
+	ck_assert_int_eq(config_check(cfg, &err), 0);
+	takes("disk", "a");
+	takes("disk", "b,root");
+	ck_assert_int_eq(config_check(cfg, &err), 0);
+	takes("no-defaults", NULL);
+	ck_assert_int_eq(config_check(cfg, &err), -EINVAL);
+	ck_assert_str_eq(err.message, "the key 'root' contradicts no-defaults");
+	done();
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { defaults, scalars, keys, sizes, lists, disks, consoles, long_values, together, NULL };
+
+	return test_main("config", tests);
+}
