@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * machine.h - one virtual machine: what it is made of, and how the parts are wired.
+ *
+ * Two halves.  The host's half (RAM, files, the I/O loop, the console's stream) lives from machine_create() to
+ * machine_destroy().  The guest's half (KVM's VM, vCPUs, buses, devices, firmware tables) is all that a guest can see
+ * or change; a restart throws it away whole and builds it anew, so no state of the old guest can survive.
+ *
+ * Threads: created, started, stopped and destroyed by the lifecycle thread (vm.c).  machine_end() comes from anywhere.
+ */
+#ifndef TVMM_MACHINE_H
+#define TVMM_MACHINE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "acpi_power.h"
+#include "bootparams.h"
+#include "bus.h"
+#include "chardev.h"
+#include "config.h"
+#include "disk.h"
+#include "evloop.h"
+#include "hostmem.h"
+#include "kernel.h"
+#include "kvm.h"
+#include "log.h"
+#include "panic_watch.h"
+#include "pci.h"
+#include "pvpanic.h"
+#include "uart16550.h"
+#include "vcpu.h"
+#include "virtio_blk.h"
+#include "virtio_console.h"
+#include "virtio_pci.h"
+#include "virtio_rng.h"
+
+struct machine_disk {
+	struct disk *disk;
+	char name[16]; /* "disk 0" */
+	char serial[CONFIG_SERIAL_MAX + 1];
+	struct virtio_blk blk;
+	struct virtio_pci pci;
+};
+
+struct machine {
+	/* The host's half. */
+	const struct host *host;
+	struct log log;
+	char name[CONFIG_NAME_MAX + 1];
+	unsigned n_cpus;
+	enum config_reboot on_reboot;
+	enum config_panic on_panic;
+	struct hostmem ram[2]; /* below and above the hole */
+	uint64_t ram_base[2];
+	struct gmem mem;
+	struct hostmem ecam;   /* the guest's PCI configuration pages */
+	struct evloop loop;
+	struct chardev console;
+	int console_fd, log_fd; /* opened by us; -1: not */
+	int kernel_fd;
+	char *kernel_path;
+	int initrd_fd[CONFIG_INITRDS_MAX];
+	char *initrd_path[CONFIG_INITRDS_MAX];
+	unsigned n_initrds;
+	struct cmdline cmdline;
+	struct machine_disk *disk;
+	unsigned n_disks;
+	bool loop_ok, console_ok;
+
+	/* The guest's half. */
+	bool guest_ok;
+	struct kvm kvm;
+	struct kvm_line com1_line, ged_line;
+	struct bus pio, mmio;
+	struct pci pci;
+	struct pci_func host_bridge;
+	struct uart uart;
+	struct acpi_power power;
+	struct pvpanic pvpanic;
+	struct virtio_console vcon;
+	struct virtio_pci vcon_pci;
+	struct virtio_rng rng;
+	struct virtio_pci rng_pci;
+	struct kernel kernel;
+	struct boot_map map;
+	struct initrd initrd;
+	struct vcpu_env env;
+	struct vcpu *vcpu;
+	_Atomic uint64_t first_run_ns;
+
+	/* The end. */
+	pthread_mutex_t lock; /* guards what follows; leaf */
+	pthread_cond_t changed;
+	struct panic_watch panic;
+	struct tvmm_result result; /* reason TVMM_RUNNING until it has ended */
+};
+
+/* Builds a machine that has not run.  CFG was checked; it is only read, and not kept. */
+int machine_create(struct machine **out, const struct tvmm_config *cfg, const struct host *host, struct tvmm_error *err);
+
+/* Starts the loop, if it does not run, and the vCPUs. */
+int machine_start(struct machine *m, struct tvmm_error *err);
+
+/* Waits for the guest's end and stops the vCPUs.  The loop runs on. */
+void machine_wait(struct machine *m);
+
+/* After machine_wait(): a fresh guest on the same host resources, not yet started. */
+int machine_restart(struct machine *m, struct tvmm_error *err);
+
+/* After the last machine_wait(): devices let go of their requests, the console is written out, the loop ends. */
+void machine_finish(struct machine *m);
+
+/* The guest is over, for this reason; the first one counts.  Any thread. */
+void machine_end(struct machine *m, enum tvmm_reason reason, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+void machine_destroy(struct machine *m);
+
+/* What was built, for people. */
+void machine_describe(const struct machine *m, char *buf, size_t len);
+
+/* Totals of all vCPUs and the loop. */
+void machine_stats(struct machine *m, struct tvmm_stats *s);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * x86_cpu.h - what a vCPU is before its first instruction: CPUID, model-specific registers, entry state.
+ *
+ * Called by the thread that builds the machine, once per vCPU.
+ */
+#ifndef TVMM_X86_CPU_H
+#define TVMM_X86_CPU_H
+
+#include <stdint.h>
+#include "error.h"
+#include "gmem.h"
+#include "host.h"
+#include "kvm.h"
+
+struct kvm_cpuid2;
+
+#define X86_CPUID_MAX 256
+
+/* Entry state of the boot processor.  The others wait for INIT and SIPI. */
+struct x86_entry {
+	bool long_mode;      /* Linux's 64-bit entry, else the 32-bit one of PVH */
+	struct gpa ip, info; /* RIP; RSI or EBX */
+};
+
+/* The host's CPUID as KVM can offer it, without what guests are not to have; freed with free(). */
+int x86_cpuid_template(struct kvm *kvm, struct kvm_cpuid2 **out, struct tvmm_error *err);
+
+/* Makes T the view of vCPU INDEX of N: APIC ids, topology, cache sharing.  APIC ids are 0 .. N - 1.  Pure. */
+void x86_cpuid_for(struct kvm_cpuid2 *t, unsigned index, unsigned n);
+
+/* Gives vCPU FD its CPUID and MSRs. */
+int x86_cpu_init(const struct host *host, int fd, const struct kvm_cpuid2 *cpuid, struct tvmm_error *err);
+
+/* Writes the GDT and the identity page tables into guest RAM and sets the boot processor's registers. */
+int x86_cpu_set_entry(const struct host *host, int fd, const struct gmem *mem, const struct x86_entry *e,
+		      struct tvmm_error *err);
+
+#endif
