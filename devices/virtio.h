@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include "bits.h"
 #include "evloop.h"
 #include "gmem.h"
 #include "log.h"
@@ -48,11 +49,14 @@ struct virtio_class {
 	uint16_t device_id;    /* virtio 1.2, chapter 5 */
 	uint32_t pci_class;    /* PCI class code, 24 bits: base, sub, interface */
 	bool sync_notify;      /* queues are worked on inside the vCPU's exit: no ioeventfd */
-	/* The driver is ready: queues are live.  Loop thread (or, with sync_notify, vCPU under the lock). */
+	/*
+	 * The driver is ready: the queues it enabled are live.  Loop thread (or, with sync_notify, vCPU under the lock).
+	 * The core then calls notify for each live queue, since a driver may have offered buffers before.
+	 */
 	void (*activate)(struct virtio_dev *dev);
 	/* Stop using the queues, drop what is in flight; then the core resets them.  Same threads.  Also at the end. */
 	void (*reset)(struct virtio_dev *dev);
-	/* The driver notified queue Q, which is live.  Same threads. */
+	/* The driver notified queue Q, which is live and whole; there may be nothing new in it.  Same threads. */
 	void (*notify)(struct virtio_dev *dev, unsigned q);
 	/* Device configuration, LEN bytes at OFF, inside config_len.  Under dev->lock, any vCPU.  Write may be NULL. */
 	void (*config_read)(struct virtio_dev *dev, unsigned off, void *buf, unsigned len);
@@ -63,6 +67,8 @@ struct virtio_class {
 struct virtio_transport {
 	void (*queue_irq)(struct virtio_dev *dev, unsigned q);
 	void (*config_irq)(struct virtio_dev *dev);
+	/* The device is being reset: so are the transport's own registers.  Under dev->lock. */
+	void (*reset)(struct virtio_dev *dev);
 };
 
 struct virtio_queue {
@@ -83,13 +89,19 @@ struct virtio_dev {
 	const struct gmem *mem;
 	struct evloop *loop;
 	struct log *log;
-	const struct virtio_transport *transport;
+	const struct virtio_transport *transport; /* set by the transport, before the guest runs */
+
+	/*
+	 * One status write at a time: held while the owner thread activates or resets, so never taken by an owner.
+	 * Taken before lock.
+	 */
+	pthread_mutex_t status_lock;
+	bool active;           /* the class was activated and not reset since; under status_lock */
 
 	pthread_mutex_t lock;  /* guards what follows; leaf, but for the interrupt path */
 	uint8_t status;
 	uint64_t driver_features;
 	uint32_t config_generation;
-	bool active;           /* the class was activated and not reset since */
 	struct virtio_queue queue[VIRTIO_MAX_QUEUES];
 };
 
@@ -107,10 +119,16 @@ bool virtio_has(const struct virtio_dev *dev, uint64_t feature);
 /* After pushing to queue Q: interrupts the driver if it wants to be. */
 void virtio_signal(struct virtio_dev *dev, unsigned q);
 
-/* The configuration changed (any thread, not under dev->lock): new generation, configuration interrupt. */
-void virtio_config_changed(struct virtio_dev *dev);
+/*
+ * The configuration changed: new generation, configuration interrupt.  Any thread, in the same hold of dev->lock that
+ * changed it, or a driver could read half of the change under the old generation.
+ */
+void virtio_config_changed_locked(struct virtio_dev *dev);
 
-/* The driver broke a rule of the device that its queue could not see: NEEDS_RESET, counted and logged.  Owner thread. */
+/*
+ * The driver broke a rule of the device that its queue could not see: all queues stop, NEEDS_RESET, counted and logged.
+ * Owner thread.
+ */
 void virtio_break(struct virtio_dev *dev, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- for transports ----------------------------------------------------------------------------------------------- */
@@ -125,6 +143,11 @@ void virtio_config_read(struct virtio_dev *dev, uint64_t off, void *buf, unsigne
 void virtio_config_write(struct virtio_dev *dev, uint64_t off, const void *buf, unsigned len);
 /* A queue's shadow registers; NULL outside n_queues.  Take and release dev->lock around use. */
 struct virtio_queue *virtio_queue(struct virtio_dev *dev, uint32_t index);
+/* May the driver still change the layout?  Not once the queue is enabled or the device runs.  Under dev->lock. */
+bool virtio_queue_is_open(const struct virtio_queue *q);
+/* Ignored when the queue is not open, or SIZE is no power of two up to max_size.  Under dev->lock. */
+void virtio_queue_set_size(struct virtio_queue *q, uint16_t size);
+void virtio_queue_enable(struct virtio_queue *q);
 /* The driver notified queue INDEX (checked here).  Loop thread, or a vCPU for sync_notify. */
 void virtio_notify(struct virtio_dev *dev, uint32_t index);
 
