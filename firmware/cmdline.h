@@ -23,15 +23,15 @@ struct cmdline {
 void cmdline_init(struct cmdline *c);
 
 /*
- * Adds TEXT after a blank; blanks around it are dropped, and an empty TEXT adds nothing.  -E2BIG: too long for the
- * buffer; -EINVAL: a control character, or a double quote that is never closed (it would swallow what comes after).
- * The line is as before then.
+ * Adds TEXT after a blank; blanks around it are dropped, and an empty TEXT adds nothing.  -EINVAL: too long for the
+ * buffer, a control character, or a double quote that is never closed (it would swallow what comes after); the line is
+ * as before then.
  */
 int cmdline_append(struct cmdline *c, const char *text, struct tvmm_error *err);
 int cmdline_appendf(struct cmdline *c, struct tvmm_error *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* -E2BIG if the line is longer than the MAX bytes that the kernel takes (struct kernel's cmdline_max). */
+/* -EINVAL if the line is longer than the MAX bytes that the kernel takes (struct kernel's cmdline_max). */
 int cmdline_check(const struct cmdline *c, uint64_t max, struct tvmm_error *err);
 
 /* Is there an option NAME, with or without a value? */
