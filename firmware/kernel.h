@@ -63,8 +63,8 @@ int kernel_probe(struct kernel *k, const struct host *host, int fd, const char *
 
 /*
  * Chooses the place, at or above FLOOR, and reads the image there.  MEM is fresh: bytes that are not in the file (bss)
- * are zero already and stay untouched, so they cost no memory.  Sets entry, start and end.  -ENOMEM: guest RAM is too
- * small, the message says by how much.
+ * are zero already and stay untouched, so they cost no memory.  Sets entry, start and end.  -EINVAL: guest RAM is too
+ * small, the message names both sizes.
  */
 int kernel_load(struct kernel *k, const struct gmem *mem, struct gpa floor, const struct host *host, int fd,
 		const char *name, struct tvmm_error *err);
