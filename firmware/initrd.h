@@ -33,8 +33,8 @@ struct initrd {
 };
 
 /*
- * Puts the N pieces as high as ROOM allows, page aligned.  No pieces: succeeds with size 0.  -ENOMEM: they do not fit,
- * the message names both sizes; -EINVAL: a piece is empty or not a regular file; or what reading said.
+ * Puts the N pieces as high as ROOM allows, page aligned.  No pieces: succeeds with size 0.  -EINVAL: they do not fit
+ * (the message names both sizes), or a piece is empty or not a regular file; or what reading said.
  */
 int initrd_load(struct initrd *out, const struct gmem *mem, const struct initrd_room *room, const struct host *host,
 		const struct initrd_piece *piece, unsigned n, struct tvmm_error *err);
