@@ -36,7 +36,7 @@ struct boot_map {
  * RAM).  KEEP's ranges do not overlap each other.  On a PC it holds at least
  *	{ 0x9fc00, 0x60400, BOOT_MEM_RESERVED }	the old BIOS data area, the VGA hole, and the ROM area with the ACPI tables
  *	{ ecam base, ecam size, BOOT_MEM_RESERVED }	or Linux distrusts the MCFG table
- * -EINVAL: a range is empty, wraps or overlaps another; -ENOSPC: more than BOOT_MAP_MAX entries.
+ * -EINVAL: a range is empty, wraps or overlaps another, or there are more than BOOT_MAP_MAX.
  */
 int boot_map_build(struct boot_map *map, const struct gmem *mem, const struct boot_mem *keep, unsigned n,
 		   struct tvmm_error *err);
@@ -56,7 +56,7 @@ struct boot_desc {
 	size_t seed_len;        /* at most BOOT_SEED_MAX */
 };
 
-/* Writes the command line and the structure.  -E2BIG: the kernel takes no command line that long; -EINVAL: an address
+/* Writes the command line and the structure.  -EINVAL: the kernel takes no command line that long, or an address
  * is not RAM. */
 int boot_info_write(const struct boot_desc *d, const struct gmem *mem, struct tvmm_error *err);
 
