@@ -293,6 +293,12 @@ void virtio_signal(struct virtio_dev *dev, unsigned q)
 
 /* ---- device configuration ----------------------------------------------------------------------------------------- */
 
+void virtio_again(struct virtio_dev *dev, unsigned q)
+{
+	if (dev->transport && dev->transport->again)
+		dev->transport->again(dev, q);
+}
+
 void virtio_config_changed_locked(struct virtio_dev *dev)
 {
 	dev->config_generation++;

@@ -67,6 +67,8 @@ struct virtio_class {
 struct virtio_transport {
 	void (*queue_irq)(struct virtio_dev *dev, unsigned q);
 	void (*config_irq)(struct virtio_dev *dev);
+	/* Calls the class's notify for queue Q again, after the loop's other work (rings the queue's own bell). */
+	void (*again)(struct virtio_dev *dev, unsigned q);
 	/* The device is being reset: so are the transport's own registers.  Under dev->lock. */
 	void (*reset)(struct virtio_dev *dev);
 };
@@ -118,6 +120,9 @@ bool virtio_has(const struct virtio_dev *dev, uint64_t feature);
 
 /* After pushing to queue Q: interrupts the driver if it wants to be. */
 void virtio_signal(struct virtio_dev *dev, unsigned q);
+
+/* There is more in queue Q, but others shall have their turn first: notify comes again, later, on the loop. */
+void virtio_again(struct virtio_dev *dev, unsigned q);
 
 /*
  * The configuration changed: new generation, configuration interrupt.  Any thread, in the same hold of dev->lock that

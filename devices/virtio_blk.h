@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * virtio_blk.h - the block device (virtio 1.2, 5.2): read, write, flush, get-id, on a disk (disk.h).
+ */
+#ifndef TVMM_DEVICES_VIRTIO_BLK_H
+#define TVMM_DEVICES_VIRTIO_BLK_H
+
+#include "disk.h"
+#include "virtio.h"
+
+#define VIRTIO_BLK_ID_MAX 20
+
+struct virtio_blk {
+	struct virtio_dev dev;
+	struct disk *disk; /* borrowed */
+	char serial[VIRTIO_BLK_ID_MAX]; /* padded with zeroes */
+	struct virtq_req req;
+};
+
+/* SERIAL: up to 20 bytes, may be empty. */
+void virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, const char *serial,
+		     const struct gmem *mem, struct evloop *loop, struct log *log);
+void virtio_blk_fini(struct virtio_blk *b);
+
+#endif
