@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * disk_raw.c - a disk that is a raw image file or a block device, through the host's page cache.
+ *
+ * The image is locked for as long as it is open (an OFD lock: shared when read-only), so that two machines cannot write
+ * one file system.  Formats are never guessed; a file that is plainly something else is refused by name, because a
+ * guest that wrote through would destroy it.  Called by the I/O loop alone, once open.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "bits.h"
+#include "disk.h"
+
+struct disk_raw {
+	struct disk disk;
+	const struct host *host;
+	int fd;
+	bool failed; /* a flush failed: what was written may be lost, and nothing more is accepted */
+};
+
+/* readv or writev at an offset, as the host has them. */
+typedef ssize_t transfer_fn(const struct host *h, int fd, const struct iovec *iov, int n, off_t off);
+
+static struct disk_raw *to_raw(struct disk *d)
+{
+	return container_of(d, struct disk_raw, disk);
+}
+
+/* Goes on after EINTR and short transfers until all is moved.  The end of the file is an error: the image shrank. */
+static int transfer_all(struct disk_raw *r, transfer_fn *fn, struct iovec *iov, unsigned n, uint64_t off)
+{
+	while (n) {
+		ssize_t got = fn(r->host, r->fd, iov, (int)MIN(n, (unsigned)IOV_MAX), (off_t)off);
+
+		if (got == -EINTR)
+			continue;
+		if (got < 0)
+			return (int)got;
+		off += (uint64_t)got;
+		if (got == 0 && iov->iov_len)
+			return -EIO;
+		for (; n && (size_t)got >= iov->iov_len; iov++, n--)
+			got -= (ssize_t)iov->iov_len;
+		if (n) {
+			iov->iov_base = (char *)iov->iov_base + got;
+			iov->iov_len -= (size_t)got;
+		}
+	}
+	return 0;
+}
+
+static int raw_readv(struct disk *d, struct iovec *iov, unsigned n, uint64_t off)
+{
+	struct disk_raw *r = to_raw(d);
+
+	return transfer_all(r, r->host->preadv, iov, n, off);
+}
+
+static int raw_writev(struct disk *d, struct iovec *iov, unsigned n, uint64_t off)
+{
+	struct disk_raw *r = to_raw(d);
+
+	return r->failed ? -EIO : transfer_all(r, r->host->pwritev, iov, n, off);
+}
+
+static int raw_flush(struct disk *d)
+{
+	struct disk_raw *r = to_raw(d);
+	int ret;
+
+	if (r->failed)
+		return -EIO;
+	do
+		ret = r->host->fdatasync(r->host, r->fd);
+	while (ret == -EINTR);
+	/* The kernel may have dropped the pages it could not write: a later flush would succeed, and lie. */
+	r->failed = ret < 0;
+	return ret < 0 ? -EIO : 0;
+}
+
+static void raw_close(struct disk *d)
+{
+	struct disk_raw *r = to_raw(d);
+
+	r->host->close(r->host, r->fd);
+	free(r);
+}
+
+static const struct disk_ops raw_ops = { raw_readv, raw_writev, raw_flush, raw_close };
+
+/* Who holds a lock on it: /proc/locks names no path, but device and inode; OFD locks have pid -1 there. */
+static int lock_image(struct disk_raw *r, const char *path, bool ro, struct tvmm_error *err)
+{
+	struct flock fl = { .l_type = ro ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+	int ret = r->host->fcntl(r->host, r->fd, F_OFD_SETLK, (uintptr_t)&fl);
+
+	if (ret != -EAGAIN && ret != -EACCES)
+		return 0; /* locked, or on a file system that has no locks */
+	err_set(err, TVMM_E_BUSY, EBUSY, path, "the disk image is in use by another process");
+	if (r->host->fcntl(r->host, r->fd, F_OFD_GETLK, (uintptr_t)&fl) == 0 && fl.l_type != F_UNLCK && fl.l_pid > 0)
+		err_hint(err, "process %d holds it; open it with ,ro on both sides to share it", (int)fl.l_pid);
+	else
+		err_hint(err, "most likely another virtual machine (fuser %.200s tells which); with ,ro on both sides it can be "
+			 "shared", path);
+	return -EBUSY;
+}
+
+static const struct {
+	const char *what;
+	unsigned off, len;
+	char magic[8];
+} formats[] = {
+	{ "a qcow2 image", 0, 4, "QFI\xfb" },
+	{ "a VMDK image", 0, 4, "KDMV" },
+	{ "a VHDX image", 0, 8, "vhdxfile" },
+	{ "a VDI image", 64, 4, "\x7f\x10\xda\xbe" },
+	{ "an xz file", 0, 6, "\xfd" "7zXZ\0" },
+	{ "a zstd file", 0, 4, "\x28\xb5\x2f\xfd" },
+	{ "a gzip file", 0, 2, "\x1f\x8b" },
+};
+
+static int refuse_formats(struct disk_raw *r, const char *path, struct tvmm_error *err)
+{
+	uint8_t head[128];
+
+	if (host_pread_all(r->host, r->fd, head, sizeof(head), 0))
+		return 0; /* the guest will see the error, if it is one */
+	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {
+		if (memcmp(head + formats[i].off, formats[i].magic, formats[i].len))
+			continue;
+		err_set(err, TVMM_E_IO, 0, path, "this is %s; only raw images can be used", formats[i].what);
+		if (i < 4)
+			err_hint(err, "qemu-img convert -O raw %.150s %.150s.raw", path, path);
+		else
+			err_hint(err, "unpack it first");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int find_size(struct disk_raw *r, const char *path, struct tvmm_error *err)
+{
+	struct stat st;
+	uint64_t size;
+	int block = 512, ret = r->host->fstat(r->host, r->fd, &st);
+
+	if (ret)
+		return err_set(err, TVMM_E_IO, -ret, path, "cannot look at the disk image");
+	if (S_ISBLK(st.st_mode)) {
+		ret = r->host->ioctl(r->host, r->fd, BLKGETSIZE64, (uintptr_t)&size);
+		if (ret >= 0)
+			ret = r->host->ioctl(r->host, r->fd, BLKSSZGET, (uintptr_t)&block);
+		if (ret < 0)
+			return err_set(err, TVMM_E_IO, -ret, path, "the block device does not tell its size");
+	} else if (S_ISREG(st.st_mode)) {
+		size = (uint64_t)st.st_size;
+	} else {
+		return err_set(err, TVMM_E_IO, 0, path, "this is neither a regular file nor a block device");
+	}
+	if (!size)
+		return err_set(err, TVMM_E_IO, 0, path, "the disk image is empty");
+	if (size % 512) {
+		err_set(err, TVMM_E_IO, 0, path, "the disk image is %lu bytes, which is no multiple of 512", size);
+		err_hint(err, "truncate -s %%512 %.300s", path);
+		return -EINVAL;
+	}
+	r->disk.size = size;
+	r->disk.block_size = (uint32_t)block;
+	return 0;
+}
+
+int disk_raw_open(struct disk **out, const struct host *h, const char *path, bool ro, struct tvmm_error *err)
+{
+	struct disk_raw *r = calloc(1, sizeof(*r));
+	int ret;
+
+	if (!r)
+		return err_set(err, TVMM_E_MEMORY, ENOMEM, path, "out of memory");
+	*r = (struct disk_raw){ .disk = { .ops = &raw_ops, .ro = ro }, .host = h };
+	/* O_NONBLOCK: a path to a FIFO must not hang us; it means nothing to files and block devices. */
+	r->fd = h->open(h, path, (ro ? O_RDONLY : O_RDWR) | O_NOCTTY | O_NONBLOCK, 0);
+	if (r->fd < 0) {
+		ret = err_set(err, TVMM_E_IO, -r->fd, path, "cannot open the disk image%s", ro ? "" : " for writing");
+		if (!ro && (ret == -EACCES || ret == -EROFS || ret == -EPERM))
+			err_hint(err, "a read-only disk is --disk %.200s,ro", path);
+		free(r);
+		return ret;
+	}
+	ret = find_size(r, path, err);
+	if (!ret)
+		ret = refuse_formats(r, path, err);
+	if (!ret)
+		ret = lock_image(r, path, ro, err);
+	if (ret) {
+		raw_close(&r->disk);
+		return ret;
+	}
+	*out = &r->disk;
+	return 0;
+}

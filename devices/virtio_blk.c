@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * virtio_blk.c - requests of one queue, worked on one after the other on the I/O loop.
+ *
+ * A request is a header (16 readable bytes), data, and a status byte, the last writable one; a driver may split these
+ * as it likes.  Every request that was taken is handed back exactly once, whatever is in it: a header that cannot be
+ * read, a sector beyond the end, an unknown type get a status and no more.  A request without room for a status breaks
+ * the device: there is no other way to answer it.
+ */
+#include "virtio_blk.h"
+
+#include <assert.h>
+#include "bits.h"
+#include "segs.h"
+
+#define QUEUE_SIZE 256
+#define BATCH      32 /* requests a turn; then other devices have theirs */
+#define SECTOR     512
+
+#define F_SEG_MAX  BIT_ULL(2)
+#define F_RO       BIT_ULL(5)
+#define F_BLK_SIZE BIT_ULL(6)
+#define F_FLUSH    BIT_ULL(9)
+
+enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8 };
+enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
+
+struct blk_header {
+	uint32_t type, reserved;
+	uint64_t sector;
+};
+static_assert(sizeof(struct blk_header) == 16, "virtio 1.2, 5.2.6");
+
+/* struct virtio_blk_config (5.2.4), up to blk_size. */
+struct blk_config {
+	uint64_t capacity; /* in sectors of 512 bytes */
+	uint32_t size_max, seg_max;
+	uint16_t cylinders;
+	uint8_t heads, sectors;
+	uint32_t blk_size;
+};
+static_assert(sizeof(struct blk_config) == 24, "virtio 1.2, 5.2.4");
+
+static struct virtio_blk *to_blk(struct virtio_dev *dev)
+{
+	return container_of(dev, struct virtio_blk, dev);
+}
+
+/* Is [sector, sector + len) inside the disk, in whole sectors?  Its first byte goes to *OFF. */
+static bool range_ok(const struct virtio_blk *b, uint64_t sector, size_t len, uint64_t *off)
+{
+	uint64_t end;
+
+	return len % SECTOR == 0 && !__builtin_mul_overflow(sector, (uint64_t)SECTOR, off) &&
+	       !__builtin_add_overflow(*off, len, &end) && end <= b->disk->size;
+}
+
+/* Each returns a status; *WRITTEN is how many bytes of the writable part it filled. */
+static uint8_t do_read(struct virtio_blk *b, uint64_t sector, struct segs *in, uint32_t *written)
+{
+	uint64_t off;
+	size_t len = in->left;
+
+	if (!range_ok(b, sector, len, &off) || (len && b->disk->ops->readv(b->disk, in->iov, in->n, off)))
+		return S_IOERR;
+	*written = (uint32_t)len;
+	return S_OK;
+}
+
+static uint8_t do_write(struct virtio_blk *b, uint64_t sector, struct segs *out)
+{
+	uint64_t off;
+
+	if (b->disk->ro || !range_ok(b, sector, out->left, &off))
+		return S_IOERR;
+	return out->left && b->disk->ops->writev(b->disk, out->iov, out->n, off) ? S_IOERR : S_OK;
+}
+
+static uint8_t do_get_id(struct virtio_blk *b, struct segs *in, uint32_t *written)
+{
+	size_t len = MIN(in->left, sizeof(b->serial));
+
+	*written = (uint32_t)len;
+	return segs_put(in, b->serial, len) ? S_OK : S_IOERR;
+}
+
+static uint8_t execute(struct virtio_blk *b, struct segs *out, struct segs *in, uint32_t *written)
+{
+	struct blk_header h;
+
+	if (!segs_take(out, &h, sizeof(h)))
+		return S_IOERR;
+	switch (le32toh(h.type)) {
+	case T_IN:
+		return do_read(b, le64toh(h.sector), in, written);
+	case T_OUT:
+		return do_write(b, le64toh(h.sector), out);
+	case T_FLUSH:
+		return b->disk->ops->flush(b->disk) ? S_IOERR : S_OK;
+	case T_GET_ID:
+		return do_get_id(b, in, written);
+	default:
+		return S_UNSUPP;
+	}
+}
+
+/* False: there is no place for an answer. */
+static bool handle(struct virtio_blk *b, struct virtq *vq)
+{
+	struct segs out = segs_out(&b->req), in = segs_in(&b->req);
+	uint8_t *status = segs_last_byte(&in);
+	size_t room = in.left;
+	uint32_t written = 0;
+
+	if (!status)
+		return false;
+	*status = execute(b, &out, &in, &written);
+	/* What the driver may trust is a prefix: all of the data and the status behind it, or nothing. */
+	vq_push(vq, b->req.head, written == room ? written + 1 : written);
+	return true;
+}
+
+static void blk_notify(struct virtio_dev *dev, unsigned q)
+{
+	struct virtio_blk *b = to_blk(dev);
+	struct virtq *vq = &dev->queue[q].vq;
+	unsigned n = 0;
+
+	do {
+		vq_notify_off(vq);
+		while (vq_pop(vq, &b->req) == 1) {
+			if (!handle(b, vq)) {
+				virtio_break(dev, "request %u has no room for a status", b->req.head);
+				return;
+			}
+			virtio_signal(dev, q);
+			if (++n == BATCH) {
+				virtio_again(dev, q);
+				return;
+			}
+		}
+	} while (vq_notify_on(vq));
+}
+
+static void blk_config_read(struct virtio_dev *dev, unsigned off, void *buf, unsigned len)
+{
+	const struct virtio_blk *b = to_blk(dev);
+	const struct blk_config c = {
+		.capacity = htole64(b->disk->size / SECTOR),
+		.seg_max = htole32(VIRTQ_MAX_SEGS - 2), /* header and status */
+		.blk_size = htole32(b->disk->block_size),
+	};
+
+	memcpy(buf, (const char *)&c + off, len);
+}
+
+static const struct virtio_class blk_class = {
+	.name = "virtio-blk",
+	.device_id = 2,
+	.pci_class = 0x010000, /* SCSI storage, as other machines have it */
+	.notify = blk_notify,
+	.config_read = blk_config_read,
+};
+
+void virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, const char *serial,
+		     const struct gmem *mem, struct evloop *loop, struct log *log)
+{
+	uint64_t features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | (disk->ro ? F_RO : 0);
+
+	b->disk = disk;
+	memset(b->serial, 0, sizeof(b->serial));
+	memcpy(b->serial, serial, strnlen(serial, sizeof(b->serial)));
+	virtio_init(&b->dev, &blk_class, name, 1, QUEUE_SIZE, sizeof(struct blk_config), features, mem, loop, log);
+}
+
+void virtio_blk_fini(struct virtio_blk *b)
+{
+	virtio_fini(&b->dev);
+}
