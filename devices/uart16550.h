@@ -21,11 +21,10 @@ struct uart {
 	struct irq *irq;
 
 	pthread_mutex_t lock;
-	uint8_t ier, iir, fcr, lcr, mcr, lsr, msr, scr, dll, dlm;
+	uint8_t ier, fcr, lcr, mcr, lsr, msr, scr, dll, dlm;
 	uint8_t fifo[UART_FIFO];
 	unsigned fifo_head, fifo_used;
 	bool thre_pending;     /* the THR-empty interrupt, cleared by reading IIR or writing THR */
-	bool timeout_pending;  /* characters wait below the trigger level */
 	bool irq_level;
 	uint64_t lost;         /* bytes the guest wrote while the transmitter was busy */
 };

@@ -16,7 +16,8 @@ struct virtio_console {
 	struct chardev_rx rx; /* the chardev hands input here */
 	struct chardev *chr;
 	uint16_t cols, rows;  /* under dev.lock */
-	struct virtq_req req; /* the loop's */
+	struct virtq_req req; /* the loop's, as the next */
+	size_t sent;          /* bytes of the first transmit request that are out already */
 };
 
 void virtio_console_init(struct virtio_console *c, const char *name, struct chardev *chr, const struct gmem *mem,
