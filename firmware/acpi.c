@@ -157,7 +157,7 @@ static void put_madt(struct tables *t, const struct acpi_desc *d)
 
 	aml_u32(a, d->lapic_addr);
 	aml_u32(a, 0); /* no 8259s */
-	for (unsigned i = 0; i < d->cpus; i++)
+	for (unsigned i = 0; i < d->cpus && !a->full; i++)
 		put_cpu(a, i, d->apic_ids ? d->apic_ids[i] : i);
 	aml_u8(a, 1); /* I/O APIC */
 	aml_u8(a, 12);
