@@ -31,6 +31,7 @@ bool bzimage_match(const struct image *img)
 static int read_header(struct kernel *k, const struct image *img, struct tvmm_error *err)
 {
 	uint64_t end = 0x202 + img->head[0x201]; /* the jump at 0x200 leads to the first byte behind the header */
+	unsigned version = load_le16(img->head + HDR_OFF(version));
 	struct setup_header *h = &k->setup;
 
 	if (img->size < HDR_OFF(init_size) + 4 || img->size < end) {
@@ -38,16 +39,16 @@ static int read_header(struct kernel *k, const struct image *img, struct tvmm_er
 		err_hint(err, "the file may be the start of a download or copy that broke off");
 		return -EINVAL;
 	}
-	memcpy(h, img->head + HDR, MIN(end, HDR + sizeof(*h)) - HDR);
-	if (h->version < PROTOCOL_MIN) {
-		image_refuse(img, err, "the kernel speaks Linux boot protocol %u.%02u, 2.12 is needed", h->version >> 8,
-			     h->version & 0xff);
+	if (version < PROTOCOL_MIN) {
+		image_refuse(img, err, "the kernel speaks Linux boot protocol %u.%02u, 2.12 is needed", version >> 8,
+			     version & 0xff);
 		err_hint(err, "that is a kernel older than Linux 3.8; take a newer one");
 		return -EINVAL;
 	}
 	if (end < HDR_OFF(init_size) + 4)
 		return image_refuse(img, err, "the kernel image is damaged: its header is %lu bytes short",
 				    HDR_OFF(init_size) + 4 - end);
+	memcpy(h, img->head + HDR, MIN(end, HDR + sizeof(*h)) - HDR);
 	if (!(h->xloadflags & XLF_KERNEL_64)) {
 		image_refuse(img, err, "the kernel is a 32-bit one: it has no 64-bit entry");
 		err_hint(err, "take a kernel built for x86-64 (amd64)");
