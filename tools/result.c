@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * result.c - exit codes and the result file.  Main thread.
+ */
+#include "result.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "say.h"
+
+/* ---- outcomes --------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	enum tvmm_reason from;
+	const char *reason;
+	int exit_status;
+	const char *detail; /* where the machine gives none */
+} endings[] = {
+	{ TVMM_POWEROFF, "poweroff", CODE_OK, "the guest powered off" },
+	{ TVMM_REBOOT, "reboot", CODE_OK, "the guest rebooted" },
+	{ TVMM_PANIC, "panic", CODE_PANIC, "the guest kernel panicked" },
+	{ TVMM_TRIPLE_FAULT, "triple-fault", CODE_CRASH, "the guest crashed its CPU with a triple fault" },
+	{ TVMM_KVM_ERROR, "kvm-error", CODE_CRASH, "KVM could not go on with the guest" },
+	{ TVMM_STOPPED, "killed", CODE_FAILED, "the machine was stopped" },
+};
+
+void outcome_of_machine(struct outcome *o, const struct tvmm_result *result)
+{
+	const char *detail = "the host failed the machine";
+
+	*o = (struct outcome){ .exit_status = CODE_FAILED, .reason = "vmm-error" };
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		if ((int32_t)endings[i].from == result->reason) {
+			o->exit_status = endings[i].exit_status;
+			o->reason = endings[i].reason;
+			detail = endings[i].detail;
+		}
+	}
+	snprintf(o->detail, sizeof(o->detail), "%s", *result->detail ? result->detail : detail);
+	snprintf(o->hint, sizeof(o->hint), "%s", result->hint);
+}
+
+void outcome_of_error(struct outcome *o, const struct tvmm_error *err)
+{
+	*o = (struct outcome){ .exit_status = CODE_FAILED, .reason = "vmm-error" };
+	say_describe(err, o->detail, sizeof(o->detail));
+	snprintf(o->hint, sizeof(o->hint), "%s", err->hint);
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------------------- */
+
+/* Length of the well-formed UTF-8 character at S, 0 if there is none (Unicode 15, table 3-7). */
+static unsigned utf8_length(const unsigned char *s)
+{
+	unsigned char low = 0x80, high = 0xbf;
+	unsigned n;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	if (s[0] == 0xe0)
+		low = 0xa0; /* else an overlong form */
+	if (s[0] == 0xed)
+		high = 0x9f; /* else a surrogate */
+	if (s[0] == 0xf0)
+		low = 0x90;
+	if (s[0] == 0xf4)
+		high = 0x8f;
+	if (s[1] < low || s[1] > high)
+		return 0;
+	for (unsigned i = 2; i < n; i++) {
+		if (s[i] < 0x80 || s[i] > 0xbf)
+			return 0;
+	}
+	return n;
+}
+
+void json_string(FILE *out, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+
+	fputc('"', out);
+	while (*s) {
+		unsigned n = utf8_length(s);
+
+		if (!n)
+			fputs("\\ufffd", out);
+		else if (*s == '"' || *s == '\\')
+			fprintf(out, "\\%c", *s);
+		else if (*s == '\n')
+			fputs("\\n", out);
+		else if (*s < ' ' || *s == 0x7f)
+			fprintf(out, "\\u%04x", *s);
+		else
+			fwrite(s, 1, n, out);
+		s += n ? n : 1;
+	}
+	fputc('"', out);
+}
+
+/* ---- the file --------------------------------------------------------------------------------------------------- */
+
+static int cannot_write(const char *path, int sys_errno, struct tvmm_error *err)
+{
+	return say_fill(err, TVMM_E_IO, sys_errno, path, "cannot write the result file");
+}
+
+/*
+ * Where to put it: a device or a pipe (/dev/stderr, /dev/fd/3) is written in place, *DIRECT; a link is followed, so that
+ * the file it points to is replaced and not the link.
+ */
+static int find_place(const char *path, char place[PATH_MAX], bool *direct)
+{
+	struct stat st;
+
+	*direct = false;
+	if (strlen(path) + sizeof(".XXXXXX") > PATH_MAX)
+		return -ENAMETOOLONG;
+	if (stat(path, &st) < 0) {
+		strcpy(place, path);
+		return errno == ENOENT ? 0 : -errno;
+	}
+	if (S_ISDIR(st.st_mode))
+		return -EISDIR;
+	*direct = !S_ISREG(st.st_mode);
+	if (*direct)
+		strcpy(place, path);
+	else if (!realpath(path, place))
+		return -errno;
+	return strlen(place) + sizeof(".XXXXXX") > PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
+static int open_beside(const char *place, char temporary[PATH_MAX + sizeof(".XXXXXX")])
+{
+	mode_t mask;
+	int fd;
+
+	sprintf(temporary, "%s.XXXXXX", place);
+	fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	mask = umask(0);
+	umask(mask);
+	if (fchmod(fd, 0666 & ~mask) < 0) {
+		int e = errno;
+
+		close(fd);
+		unlink(temporary);
+		return -e;
+	}
+	return fd;
+}
+
+int result_prepare(const char *path, struct tvmm_error *err)
+{
+	char place[PATH_MAX], temporary[PATH_MAX + sizeof(".XXXXXX")];
+	bool direct;
+	int ret = find_place(path, place, &direct);
+
+	if (ret)
+		return cannot_write(path, -ret, err);
+	if (direct)
+		return access(path, W_OK) < 0 ? cannot_write(path, errno, err) : 0;
+	ret = open_beside(place, temporary);
+	if (ret < 0)
+		return cannot_write(path, -ret, err);
+	close(ret);
+	unlink(temporary);
+	if (unlink(place) < 0 && errno != ENOENT)
+		return cannot_write(path, errno, err);
+	return 0;
+}
+
+/* Takes FD. */
+static int write_json(int fd, const struct outcome *o)
+{
+	FILE *out = fdopen(fd, "w");
+	int failed;
+
+	if (!out) {
+		failed = errno;
+		close(fd);
+		return -failed;
+	}
+	fprintf(out, "{\"reason\":");
+	json_string(out, o->reason);
+	fprintf(out, ",\"exit_status\":%d,\"detail\":", o->exit_status);
+	json_string(out, o->detail);
+	if (*o->hint) {
+		fprintf(out, ",\"hint\":");
+		json_string(out, o->hint);
+	}
+	fprintf(out, "}\n");
+	failed = ferror(out) ? EIO : 0;
+	if (fclose(out))
+		failed = errno;
+	return -failed;
+}
+
+int result_write(const char *path, const struct outcome *o, struct tvmm_error *err)
+{
+	char place[PATH_MAX], temporary[PATH_MAX + sizeof(".XXXXXX")];
+	bool direct;
+	int fd, ret = find_place(path, place, &direct);
+
+	if (ret)
+		return cannot_write(path, -ret, err);
+	if (direct) {
+		fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+		ret = fd < 0 ? -errno : write_json(fd, o);
+		return ret ? cannot_write(path, -ret, err) : 0;
+	}
+	fd = open_beside(place, temporary);
+	if (fd < 0)
+		return cannot_write(path, -fd, err);
+	ret = write_json(fd, o);
+	if (!ret && rename(temporary, place) < 0)
+		ret = -errno;
+	if (ret) {
+		unlink(temporary);
+		return cannot_write(path, -ret, err);
+	}
+	return 0;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_fake_vm.c - a library without a machine, to try the command's loop, terminal and exit codes without /dev/kvm.
+ *
+ * The "guest" is one thread that follows the words of the configuration's append text: "say=X" writes X and a newline to
+ * the console, "echo" copies console input to output in hexadecimal until a byte 'q' comes, "sleep=MS" waits,
+ * "off", "reboot", "panic", "triple", "kvm", "host" end it so, "segv" crashes the process, and the end of the text waits for a request.  "deaf" makes
+ * it ignore a stop; "nostart" and "nocreate" fail those calls.  A power button press ends it as a power-off.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "error.h"
+
+struct tvmm_vm {
+	char script[512];
+	int in_fd, out_fd;
+	int wake, done; /* eventfds */
+	bool started, deaf;
+	atomic_int request;
+	atomic_int reason;
+	pthread_t thread;
+};
+
+const char *tvmm_version(void)
+{
+	return "0.0.0-fake";
+}
+
+int tvmm_check_host(struct tvmm_host *out, struct tvmm_error *err)
+{
+	const char *mode = getenv("FAKE_HOST");
+
+	*out = (struct tvmm_host){ .size = sizeof(*out), .kvm_api = 12, .backend = TVMM_BACKEND_SVM, .kvm_usable = true,
+				   .runs_stock_kernel = true, .backend_name = "kvm_amd" };
+	if (mode && !strcmp(mode, "soft")) {
+		out->backend = TVMM_BACKEND_SOFTWARE;
+		out->runs_stock_kernel = false;
+		snprintf(out->evidence, sizeof(out->evidence), "the probe stopped at XSAVE");
+	}
+	if (mode && !strcmp(mode, "none")) {
+		*out = (struct tvmm_host){ .size = sizeof(*out), .kvm_api = -1 };
+		err_set(err, TVMM_E_NO_KVM, ENOENT, "/dev/kvm", "KVM is not available");
+		err_hint(err, "sudo modprobe kvm_amd");
+		return -ENOENT;
+	}
+	return 0;
+}
+
+int tvmm_vm_create(struct tvmm_vm **out, const struct tvmm_config *cfg, struct tvmm_error *err)
+{
+	struct tvmm_vm *vm;
+	int ret = config_check(cfg, err);
+
+	if (ret)
+		return ret;
+	if (cfg->append && strstr(cfg->append, "nocreate"))
+		return err_set(err, TVMM_E_KERNEL, ENOENT, cfg->kernel, "cannot open the kernel");
+	vm = calloc(1, sizeof(*vm));
+	if (!vm)
+		return -ENOMEM;
+	snprintf(vm->script, sizeof(vm->script), "%s", cfg->append ? cfg->append : "");
+	vm->deaf = strstr(vm->script, "deaf");
+	vm->in_fd = cfg->console.in_fd;
+	vm->out_fd = cfg->console.kind == CONFIG_CONSOLE_FD ? cfg->console.out_fd : -1;
+	vm->wake = eventfd(0, EFD_CLOEXEC);
+	vm->done = eventfd(0, EFD_CLOEXEC);
+	*out = vm;
+	return 0;
+}
+
+static bool asked_to_end(const struct tvmm_vm *vm)
+{
+	return vm->request && !vm->deaf;
+}
+
+/* Waits for a request, console input (1) or the time. */
+static int fake_wait(struct tvmm_vm *vm, int ms, bool input)
+{
+	struct pollfd fds[2] = { { .fd = vm->wake, .events = POLLIN }, { .fd = input ? vm->in_fd : -1, .events = POLLIN } };
+
+	if (asked_to_end(vm))
+		return 0;
+	if (vm->request)
+		fds[0].fd = -1;
+	poll(fds, 2, ms);
+	return fds[1].revents != 0;
+}
+
+static void say(struct tvmm_vm *vm, const char *text)
+{
+	if (vm->out_fd >= 0)
+		(void)!write(vm->out_fd, text, strlen(text));
+}
+
+static void echo(struct tvmm_vm *vm)
+{
+	uint8_t byte = 0;
+	char text[8];
+
+	while (byte != 'q' && !asked_to_end(vm)) {
+		if (!fake_wait(vm, -1, true))
+			continue;
+		if (read(vm->in_fd, &byte, 1) != 1)
+			return;
+		snprintf(text, sizeof(text), "%02x\n", byte);
+		say(vm, text);
+	}
+}
+
+static int ending(const char *word)
+{
+	static const struct {
+		const char *word;
+		int reason;
+	} words[] = {
+		{ "off", TVMM_POWEROFF },	{ "reboot", TVMM_REBOOT }, { "panic", TVMM_PANIC },
+		{ "triple", TVMM_TRIPLE_FAULT }, { "kvm", TVMM_KVM_ERROR }, { "host", TVMM_HOST_ERROR },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		if (!strcmp(words[i].word, word))
+			return words[i].reason;
+	}
+	return TVMM_RUNNING;
+}
+
+static int follow(struct tvmm_vm *vm)
+{
+	char *save = NULL;
+
+	for (char *w = strtok_r(vm->script, " ", &save); w && !asked_to_end(vm); w = strtok_r(NULL, " ", &save)) {
+		if (ending(w))
+			return ending(w);
+		if (!strncmp(w, "say=", 4)) {
+			say(vm, w + 4);
+			say(vm, "\n");
+		} else if (!strncmp(w, "sleep=", 6)) {
+			fake_wait(vm, atoi(w + 6), false);
+		} else if (!strcmp(w, "echo")) {
+			echo(vm);
+		} else if (!strcmp(w, "segv")) {
+			raise(SIGSEGV);
+		}
+	}
+	while (!asked_to_end(vm))
+		fake_wait(vm, -1, false);
+	return vm->request == TVMM_REQ_POWER_BUTTON ? TVMM_POWEROFF : TVMM_STOPPED;
+}
+
+static void *guest(void *arg)
+{
+	struct tvmm_vm *vm = arg;
+	uint64_t one = 1;
+
+	vm->reason = follow(vm);
+	(void)!write(vm->done, &one, sizeof(one));
+	return NULL;
+}
+
+int tvmm_vm_start(struct tvmm_vm *vm, struct tvmm_error *err)
+{
+	if (strstr(vm->script, "nostart"))
+		return err_set(err, TVMM_E_HOST, EMFILE, "vcpu 0", "cannot start");
+	vm->started = !pthread_create(&vm->thread, NULL, guest, vm);
+	return vm->started ? 0 : -EAGAIN;
+}
+
+int tvmm_vm_request(struct tvmm_vm *vm, int request, struct tvmm_error *err)
+{
+	uint64_t one = 1;
+
+	vm->request = request;
+	(void)!write(vm->wake, &one, sizeof(one));
+	return 0;
+}
+
+int tvmm_vm_wait(struct tvmm_vm *vm, int timeout_ms, struct tvmm_result *result)
+{
+	result->reason = vm->reason;
+	return vm->reason ? 0 : -ETIMEDOUT;
+}
+
+int tvmm_vm_fd(const struct tvmm_vm *vm)
+{
+	return vm->done;
+}
+
+int tvmm_vm_describe(struct tvmm_vm *vm, char *buf, size_t len)
+{
+	snprintf(buf, len, "append: %s\n", vm->script);
+	return 0;
+}
+
+void tvmm_vm_free(struct tvmm_vm *vm)
+{
+	if (!vm)
+		return;
+	if (vm->started) {
+		tvmm_vm_request(vm, TVMM_REQ_STOP, NULL);
+		pthread_join(vm->thread, NULL);
+	}
+	close(vm->wake);
+	close(vm->done);
+	free(vm);
+}
