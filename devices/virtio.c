@@ -136,7 +136,8 @@ static void activate(void *arg)
 		return;
 	}
 	dev->active = true;
-	dev->cls->activate(dev);
+	if (dev->cls->activate)
+		dev->cls->activate(dev);
 	for (unsigned i = 0; i < dev->n_queues; i++)
 		if (dev->queue[i].vq.live && !dev->queue[i].vq.broken)
 			dev->cls->notify(dev, i);
@@ -147,7 +148,8 @@ static void deactivate(void *arg)
 {
 	struct virtio_dev *dev = arg;
 
-	dev->cls->reset(dev);
+	if (dev->cls->reset)
+		dev->cls->reset(dev);
 	reset_queues(dev);
 	dev->active = false;
 }

@@ -48,6 +48,7 @@ struct virtio_class {
 	const char *name;      /* "virtio-blk", for messages */
 	uint16_t device_id;    /* virtio 1.2, chapter 5 */
 	uint32_t pci_class;    /* PCI class code, 24 bits: base, sub, interface */
+	/* Of what follows, notify alone must be there. */
 	bool sync_notify;      /* queues are worked on inside the vCPU's exit: no ioeventfd */
 	/*
 	 * The driver is ready: the queues it enabled are live.  Loop thread (or, with sync_notify, vCPU under the lock).
