@@ -49,9 +49,9 @@ static const struct {
 	const char *usage;
 	const char *help;
 } verbs[] = {
-	{ VERB_RUN, "run", "[run] --kernel FILE [OPTION]...", "boot a kernel in a virtual machine (the default command)" },
+	{ VERB_RUN, "run", "[run] --kernel FILE [OPTION]...", "boot a Linux kernel in a virtual machine" },
 	{ VERB_CHECK, "check", "check [--json]", "can this machine run virtual machines, and if not, why?" },
-	{ VERB_VERSION, "version", "version", "print the version" },
+	{ VERB_VERSION, "version", "version", "print the version (also --version, -V)" },
 	{ VERB_HELP, "help", "help [COMMAND]", "explain a command" },
 };
 
@@ -301,6 +301,8 @@ void opts_help(enum opts_verb verb, FILE *out)
 		if (verbs[i].verb == verb)
 			fprintf(out, "usage: tinyvmm %s\n\n%s\n", verbs[i].usage, verbs[i].help);
 	}
+	if (verb == VERB_RUN)
+		fprintf(out, "The word run may be left out when an option comes first.\n");
 	if (verb == VERB_RUN || verb == VERB_HELP) {
 		fprintf(out, "\nCommands:\n");
 		for (size_t i = 0; i < COUNT(verbs); i++)
@@ -316,9 +318,10 @@ void opts_help(enum opts_verb verb, FILE *out)
 	}
 	if (verb == VERB_RUN)
 		fprintf(out,
-			"\nIn a value, \",,\" is a comma.  On a terminal, Ctrl-] three times within a second ends the machine,\n"
-			"Ctrl-] . presses its power button, Ctrl-] ? helps.  Exit codes: 0 powered off or rebooted,\n"
-			"124 timeout, 125 tinyvmm failed, 128+N killed by signal N, 254 guest crashed, 255 guest kernel\n"
+			"\nIn a value made of parts, \",,\" is a comma.  On a terminal, Ctrl-] three times\n"
+			"within a second ends the machine, Ctrl-] . presses its power button, Ctrl-] ?\n"
+			"shows these keys.  Exit codes: 0 powered off or rebooted, 124 timeout, 125\n"
+			"tinyvmm failed, 128+N killed by signal N, 254 guest crashed, 255 guest kernel\n"
 			"panicked.  tinyvmm(1) tells all.\n");
 }
 
