@@ -6,11 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -60,6 +62,16 @@ static ssize_t linux_readv(const struct host *h, int fd, const struct iovec *iov
 static ssize_t linux_writev(const struct host *h, int fd, const struct iovec *iov, int n)
 {
 	return ret_size(writev(fd, iov, n));
+}
+
+static ssize_t linux_recv(const struct host *h, int fd, void *buf, size_t len, int flags)
+{
+	return ret_size(recv(fd, buf, len, flags));
+}
+
+static ssize_t linux_send(const struct host *h, int fd, const void *buf, size_t len, int flags)
+{
+	return ret_size(send(fd, buf, len, flags));
 }
 
 static ssize_t linux_preadv(const struct host *h, int fd, const struct iovec *iov, int n, off_t off)
@@ -122,6 +134,11 @@ static int linux_epoll_wait(const struct host *h, int epfd, struct epoll_event *
 	return ret_int(epoll_wait(epfd, evs, max, timeout_ms));
 }
 
+static int linux_poll(const struct host *h, struct pollfd *fds, unsigned n, int timeout_ms)
+{
+	return ret_int(poll(fds, n, timeout_ms));
+}
+
 static int linux_timerfd(const struct host *h)
 {
 	return ret_int(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
@@ -160,6 +177,8 @@ const struct host *host_linux(void)
 		.ioctl = linux_ioctl,
 		.readv = linux_readv,
 		.writev = linux_writev,
+		.recv = linux_recv,
+		.send = linux_send,
 		.preadv = linux_preadv,
 		.pwritev = linux_pwritev,
 		.fdatasync = linux_fdatasync,
@@ -171,6 +190,7 @@ const struct host *host_linux(void)
 		.epoll_create = linux_epoll_create,
 		.epoll_ctl = linux_epoll_ctl,
 		.epoll_wait = linux_epoll_wait,
+		.poll = linux_poll,
 		.timerfd = linux_timerfd,
 		.timerfd_set = linux_timerfd_set,
 		.getrandom = linux_getrandom,

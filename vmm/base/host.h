@@ -16,6 +16,7 @@
 #include <sys/uio.h>
 
 struct epoll_event;
+struct pollfd;
 
 struct host {
 	int (*open)(const struct host *h, const char *path, int flags, mode_t mode); /* O_CLOEXEC is added */
@@ -25,6 +26,8 @@ struct host {
 	int (*ioctl)(const struct host *h, int fd, unsigned long req, uintptr_t arg);
 	ssize_t (*readv)(const struct host *h, int fd, const struct iovec *iov, int n);
 	ssize_t (*writev)(const struct host *h, int fd, const struct iovec *iov, int n);
+	ssize_t (*recv)(const struct host *h, int fd, void *buf, size_t len, int flags);
+	ssize_t (*send)(const struct host *h, int fd, const void *buf, size_t len, int flags);
 	ssize_t (*preadv)(const struct host *h, int fd, const struct iovec *iov, int n, off_t off);
 	ssize_t (*pwritev)(const struct host *h, int fd, const struct iovec *iov, int n, off_t off);
 	int (*fdatasync)(const struct host *h, int fd);
@@ -36,6 +39,7 @@ struct host {
 	int (*epoll_create)(const struct host *h);
 	int (*epoll_ctl)(const struct host *h, int epfd, int op, int fd, struct epoll_event *ev);
 	int (*epoll_wait)(const struct host *h, int epfd, struct epoll_event *evs, int max, int timeout_ms);
+	int (*poll)(const struct host *h, struct pollfd *fds, unsigned n, int timeout_ms);
 	int (*timerfd)(const struct host *h);                                        /* CLOCK_MONOTONIC, non-blocking */
 	int (*timerfd_set)(const struct host *h, int fd, uint64_t abs_ns, uint64_t period_ns); /* 0, 0 disarms */
 	ssize_t (*getrandom)(const struct host *h, void *buf, size_t len);           /* never blocks: GRND_NONBLOCK */
