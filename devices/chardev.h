@@ -19,6 +19,7 @@
 #include "log.h"
 
 #define CHARDEV_RING 65536
+#define CHARDEV_LOW  1024 /* less room than this, once told by chardev_room(), is followed by a call of drained */
 
 /* Who gets the input: one receiver, chosen by the machine.  Called on the loop's thread. */
 struct chardev_rx {
@@ -26,41 +27,56 @@ struct chardev_rx {
 	void (*input)(struct chardev_rx *rx, const uint8_t *buf, size_t len); /* len <= the room it just told */
 };
 
+/* One direction: a descriptor of our own, opened again or duplicated from the borrowed one. */
+struct chardev_end {
+	struct evsource src; /* fd -1: none, or gone; events 0: not in the epoll set at all */
+	bool is_socket;      /* send() and recv(), which do not block for one call */
+	bool direct;         /* epoll refuses it (a regular file, /dev/null): always ready */
+	size_t chunk;        /* most bytes in one write after the descriptor polled writable */
+};
+
 struct chardev {
 	struct evloop *loop;
 	const struct host *host;
 	struct log *log;
-	struct evsource in, out;   /* fd -1: none */
+	struct chardev_end in, out;
 	struct evbell kick;        /* bytes were put while the ring was empty, or the receiver has room again */
-	int log_fd;                /* -1: none */
-	bool own_in, own_out;      /* descriptors re-opened by us, to close */
-	bool out_is_socket, out_gone;
-	struct chardev_rx *rx;     /* NULL: input is not read */
-	/* Every put, and every line of it, passes here before it is queued: the machine's console watcher.  May be NULL. */
+	int log_fd;                /* -1: none; the caller's */
+	struct chardev_rx *rx;     /* NULL: input is not read.  Set before the loop runs */
+	/*
+	 * All that the ring takes passes here, in order: the machine's console watcher.  May be NULL.  Called under the
+	 * lock, on the thread that puts: it must be quick and must not call back.
+	 */
 	void (*watch)(void *arg, const uint8_t *buf, size_t len);
 	void *watch_arg;
-
-	pthread_mutex_t lock;      /* guards the ring; leaf */
-	size_t head, used;         /* ring[head ..] holds USED bytes */
-	uint64_t dropped;
-	void (*drained[2])(void *arg); /* told on the loop when a full ring has room again; one per guest console */
+	/* Told on the loop, under no lock, when a ring that was short of room is half empty again; one per console. */
+	void (*drained[2])(void *arg);
 	void *drained_arg[2];
+
+	pthread_mutex_t lock;      /* guards what follows; leaf */
+	size_t head, used;         /* ring[head ..] holds USED bytes; only the loop takes them out */
+	bool starved;              /* somebody wants to hear of new room */
+	bool in_paused;            /* the receiver had no room */
+	uint64_t dropped;          /* bytes of output that no peer took */
 	uint8_t ring[CHARDEV_RING];
 };
 
-/* FDs are borrowed: re-opened or used with care for their other holders.  -1: no input, or output is dropped. */
+/*
+ * FDs are borrowed for the call: what is needed of IN_FD and OUT_FD is opened again or duplicated.  -1: no input, or
+ * output is dropped.  LOG_FD stays the caller's, until chardev_fini().
+ */
 int chardev_init(struct chardev *c, struct evloop *loop, struct log *log, int in_fd, int out_fd, int log_fd,
 		 struct tvmm_error *err);
 void chardev_fini(struct chardev *c);
 
-/* Queues up to LEN bytes; returns how many it took.  Any thread. */
+/* Queues up to LEN bytes; returns how many it took.  Taking fewer is followed by a call of drained.  Any thread. */
 size_t chardev_put(struct chardev *c, const uint8_t *buf, size_t len);
 size_t chardev_room(struct chardev *c);
 
 /* The receiver has room again: read on.  Any thread. */
 void chardev_rx_ready(struct chardev *c);
 
-/* Loop thread, at the end: writes out what is queued, waiting at most TIMEOUT_MS for a slow peer. */
+/* Loop thread, or when the loop has ended: writes out what is queued, waiting at most TIMEOUT_MS for a slow peer. */
 void chardev_drain(struct chardev *c, int timeout_ms);
 
 #endif
