@@ -27,7 +27,6 @@ struct pci_func;
 struct pci_bar {
 	uint64_t addr, size; /* size 0: not there; a power of two */
 	bool is64;           /* takes this and the next index */
-	bool sizing_lo, sizing_hi;
 };
 
 struct pci_func {
@@ -38,7 +37,7 @@ struct pci_func {
 	struct pci_bar bar[6];
 	unsigned cap_next;         /* where the next capability goes */
 	unsigned cap_last;         /* offset of the last capability's next pointer; 0: none */
-	/* A write to a capability's own bytes (any writable bit), after it was merged into cfg.  May be NULL. */
+	/* After a write to the first 256 bytes was merged into cfg, under pci->lock.  May be NULL. */
 	void (*cfg_written)(struct pci_func *f, unsigned off, unsigned size);
 	const char *name;
 };
@@ -49,12 +48,16 @@ struct pci {
 	uint8_t *ecam;             /* PCI_MAX_FUNCS pages, one per device's function 0; the machine's memory */
 };
 
-/* ECAM_PAGES: PCI_MAX_FUNCS * PCI_CFG_SIZE zeroed bytes, page-aligned, the caller's, alive until pci_fini(). */
+/*
+ * ECAM_PAGES: PCI_MAX_FUNCS * PCI_CFG_SIZE bytes, page-aligned, the caller's, alive until pci_fini().  Device D's page is
+ * at D * PCI_CFG_SIZE here and at D << 15 in the window; the page of a device that is not there is all ones, as absent
+ * functions read, so it may be shown to the guest as well.
+ */
 void pci_init(struct pci *pci, uint8_t *ecam_pages);
 void pci_fini(struct pci *pci);
 extern const struct bus_ops pci_ecam_ops; /* DEV is the struct pci; a window of 1 MiB (bus 0) */
 
-/* Fills the header of the function at device DEV (type 0; the host bridge is one too). */
+/* Fills the header of function 0 of device DEV, which is free (type 0; the host bridge is one too). */
 void pci_func_init(struct pci *pci, struct pci_func *f, unsigned dev, const char *name, uint16_t vendor,
 		   uint16_t device, uint32_t class_code, uint8_t revision, uint16_t sub_vendor, uint16_t sub_device);
 /* Assigns a memory BAR.  Before the guest runs. */
