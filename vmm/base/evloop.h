@@ -29,6 +29,7 @@ struct evsource {
 struct evbell {
 	struct evsource src;
 	void (*rung)(struct evbell *bell); /* on the loop's thread */
+	void *arg; /* the user's own; evbell_init() clears it */
 	const struct host *host;
 };
 
