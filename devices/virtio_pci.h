@@ -24,14 +24,16 @@
 struct virtio_pci {
 	struct pci_func func;
 	struct pci_msix msix;
-	struct virtio_dev *dev;
+	struct virtio_dev *dev;                /* NULL: not initialised, or finished */
+	struct virtio_transport transport;     /* what DEV points to; by it we find ourselves */
 	/* One per queue, unless the class has sync_notify: rung by the guest through KVM, or by the bus handler. */
 	struct evbell bell[VIRTIO_MAX_QUEUES];
 	unsigned n_bells;
 
-	uint32_t device_feature_select, driver_feature_select; /* under dev->lock, like the rest */
-	uint16_t queue_select;
-	uint16_t config_vector, queue_vector[VIRTIO_MAX_QUEUES];
+	/* The transport's own registers: words that vCPUs and interrupting threads load and store whole, relaxed. */
+	_Atomic uint32_t device_feature_select, driver_feature_select;
+	_Atomic uint16_t queue_select;
+	_Atomic uint16_t config_vector, queue_vector[VIRTIO_MAX_QUEUES];
 	_Atomic uint8_t isr;
 };
 
@@ -41,7 +43,13 @@ struct virtio_pci {
  */
 int virtio_pci_init(struct virtio_pci *vp, struct virtio_dev *dev, struct pci *pci, unsigned slot, uint64_t bar_addr,
 		    struct msi_sink *sink, struct tvmm_error *err);
+
+/*
+ * Resets the device and lets go of it; before the class' own fini, after the last vCPU.  Harmless on a zeroed or finished
+ * structure.
+ */
 void virtio_pci_fini(struct virtio_pci *vp);
+
 extern const struct bus_ops virtio_pci_ops; /* DEV is the struct virtio_pci; a window of VIRTIO_PCI_BAR_SIZE */
 
 #endif
