@@ -19,12 +19,12 @@ enum { BACKGROUND_LOOK_NS = 500000000 };
  * A description of our own where the kernel gives one, so that a read can never block, even when another process takes
  * the bytes that poll() announced.  Not for a file, whose offset is shared on purpose ("{ read line; tinyvmm; } < f").
  */
-static int private_copy(int fd)
+static int private_copy(int fd, bool is_tty)
 {
 	char path[32];
 	struct stat st;
 
-	if (fstat(fd, &st) < 0 || !(S_ISFIFO(st.st_mode) || isatty(fd)))
+	if (fstat(fd, &st) < 0 || !(S_ISFIFO(st.st_mode) || is_tty))
 		return -1;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
@@ -41,7 +41,7 @@ int keyboard_open(struct keyboard *k, int in_fd, int escape_key, struct tvmm_err
 	*k = (struct keyboard){ .in_fd = in_fd, .guest_fd = pipe_fds[0], .to_guest = pipe_fds[1] };
 	k->is_tty = terminal_init(in_fd);
 	escape_init(&k->escape, k->is_tty ? escape_key : -1);
-	copy = private_copy(in_fd);
+	copy = private_copy(in_fd, k->is_tty);
 	if (copy >= 0) {
 		k->in_fd = copy;
 		k->own_in = true;

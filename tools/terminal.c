@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -44,8 +45,10 @@ static void on_crash(int sig)
 bool terminal_init(int fd)
 {
 	struct sigaction act = { .sa_handler = on_crash, .sa_flags = SA_RESETHAND | SA_NODEFER };
+	unsigned pty;
 
-	if (!isatty(fd))
+	/* The master of a pseudo-terminal passes for one, but has no foreground, and opened again is another. */
+	if (!isatty(fd) || !ioctl(fd, TIOCGPTN, &pty))
 		return false;
 	tty.fd = fd;
 	atexit(terminal_restore);
