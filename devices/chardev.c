@@ -277,25 +277,31 @@ static void out_ready(struct evsource *src, uint32_t events)
 
 /* ---- input -------------------------------------------------------------------------------------------------------- */
 
+/* Returns what it was. */
+static bool set_paused(struct chardev *c, bool paused)
+{
+	bool old;
+
+	pthread_mutex_lock(&c->lock);
+	old = c->in_paused;
+	c->in_paused = paused;
+	pthread_mutex_unlock(&c->lock);
+	return old;
+}
+
 /* The receiver's room.  Where there is none, the descriptor is left alone until chardev_rx_ready(). */
 static size_t in_room(struct chardev *c)
 {
-	size_t room = c->rx->room(c->rx);
+	size_t room = c->rx ? c->rx->room(c->rx) : 0;
 
 	if (room)
 		return room;
 	end_watch(c, &c->in, 0);
-	pthread_mutex_lock(&c->lock);
-	c->in_paused = true;
-	pthread_mutex_unlock(&c->lock);
-
+	set_paused(c, true);
 	/* Room made before the flag was up was told to nobody. */
-	room = c->rx->room(c->rx);
-	if (room) {
-		pthread_mutex_lock(&c->lock);
-		c->in_paused = false;
-		pthread_mutex_unlock(&c->lock);
-	}
+	room = c->rx ? c->rx->room(c->rx) : 0;
+	if (room)
+		set_paused(c, false);
 	return room;
 }
 
@@ -304,11 +310,11 @@ static void in_pump(struct chardev *c, uint32_t events)
 {
 	struct chardev_end *e = &c->in;
 	uint8_t buf[IN_BUF];
-	struct iovec iov = { .iov_base = buf };
+	size_t room = in_room(c); /* once: a guest that reads meanwhile makes it grow */
+	struct iovec iov = { .iov_base = buf, .iov_len = MIN(room, sizeof(buf)) };
 	ssize_t n;
 
-	iov.iov_len = MIN(in_room(c), sizeof(buf));
-	if (!iov.iov_len)
+	if (!room)
 		return;
 	if (e->is_socket)
 		n = c->host->recv(c->host, e->src.fd, buf, iov.iov_len, MSG_DONTWAIT);
@@ -340,30 +346,17 @@ static void in_ready(struct evsource *src, uint32_t events)
 
 static void in_resume(struct chardev *c)
 {
-	bool paused;
-
-	if (c->in.src.fd < 0 || !c->rx)
-		return;
-	pthread_mutex_lock(&c->lock);
-	paused = c->in_paused;
-	pthread_mutex_unlock(&c->lock);
-	if (paused)
+	if (c->in.src.fd < 0 || c->in.src.events || !in_room(c))
 		return;
 	if (c->in.direct)
 		in_pump(c, 0);
-	else if (!c->in.src.events && end_watch(c, &c->in, EPOLLIN) < 0)
+	else if (end_watch(c, &c->in, EPOLLIN) < 0)
 		end_close(c, &c->in);
 }
 
 void chardev_rx_ready(struct chardev *c)
 {
-	bool was_paused;
-
-	pthread_mutex_lock(&c->lock);
-	was_paused = c->in_paused;
-	c->in_paused = false;
-	pthread_mutex_unlock(&c->lock);
-	if (was_paused)
+	if (set_paused(c, false))
 		evbell_ring(&c->kick);
 }
 

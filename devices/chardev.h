@@ -42,7 +42,8 @@ struct chardev {
 	struct chardev_end in, out;
 	struct evbell kick;        /* bytes were put while the ring was empty, or the receiver has room again */
 	int log_fd;                /* -1: none; the caller's */
-	struct chardev_rx *rx;     /* NULL: input is not read.  Set before the loop runs */
+	/* NULL: input is not read.  Changed on the loop, or before it runs; a new one calls chardev_rx_ready(). */
+	struct chardev_rx *rx;
 	/*
 	 * All that the ring takes passes here, in order: the machine's console watcher.  May be NULL.  Called under the
 	 * lock, on the thread that puts: it must be quick and must not call back.

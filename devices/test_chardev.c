@@ -497,6 +497,75 @@ START_TEST(input_in_portions)
 }
 END_TEST
 
+/* The machine is rebuilt for a reboot: for a while there is nobody who receives. */
+START_TEST(input_without_receiver)
+{
+	int p[2];
+	struct rig *r;
+
+	ck_assert_int_eq(pipe(p), 0);
+	r = rig_new(p[0], -1, -1);
+	r->sink.room = 1;
+	r->c.rx = NULL;
+	ck_assert_int_eq(write(p[1], "\0\1\2", 3), 3);
+	ck_assert_int_ge(loop_settle(&r->l), 0);
+	r->c.rx = &r->sink.rx;
+	chardev_rx_ready(&r->c);
+	ck_assert_int_ge(loop_settle(&r->l), 0);
+	ck_assert_uint_eq(r->sink.got, 1);
+
+	r->c.rx = NULL;
+	chardev_rx_ready(&r->c);
+	put_str(r, "kicks as well");
+	ck_assert_int_ge(loop_settle(&r->l), 0);
+	r->c.rx = &r->sink.rx;
+	r->sink.room = 10;
+	chardev_rx_ready(&r->c);
+	ck_assert_int_ge(loop_settle(&r->l), 0);
+	ck_assert_uint_eq(r->sink.got, 3);
+
+	r->c.rx = NULL; /* goes while its descriptor is watched */
+	ck_assert_int_eq(write(p[1], "\3", 1), 1);
+	ck_assert_int_ge(loop_settle(&r->l), 0);
+	r->c.rx = &r->sink.rx;
+	chardev_rx_ready(&r->c);
+	ck_assert_int_ge(loop_settle(&r->l), 0);
+	ck_assert_uint_eq(r->sink.got, 4);
+	rig_free(r);
+	close(p[0]);
+	close(p[1]);
+}
+END_TEST
+
+static size_t growing_room(struct chardev_rx *rx)
+{
+	struct sink *s = (struct sink *)rx;
+
+	s->room += 20000; /* a guest on another CPU makes room at any moment */
+	return s->room;
+}
+
+START_TEST(input_room_grows)
+{
+	int p[2];
+	struct rig *r;
+	uint8_t buf[40000];
+
+	for (size_t i = 0; i < sizeof(buf); i++)
+		buf[i] = (uint8_t)i;
+	ck_assert_int_eq(pipe(p), 0);
+	ck_assert_int_eq(write(p[1], buf, sizeof(buf)), sizeof(buf));
+	r = rig_new(p[0], -1, -1);
+	r->sink.rx.room = growing_room;
+	ck_assert_int_ge(loop_settle(&r->l), 0);
+	ck_assert_uint_eq(r->sink.got, sizeof(buf));
+	ck_assert(!r->sink.wrong);
+	rig_free(r);
+	close(p[0]);
+	close(p[1]);
+}
+END_TEST
+
 START_TEST(input_end)
 {
 	int p[2], null = open("/dev/null", O_RDONLY);
@@ -746,6 +815,8 @@ int main(void)
 	tcase_add_test(tc, watch_and_log);
 	tcase_add_test(tc, log_without_output);
 	tcase_add_loop_test(tc, input_in_portions, 0, 3);
+	tcase_add_test(tc, input_without_receiver);
+	tcase_add_test(tc, input_room_grows);
 	tcase_add_test(tc, input_end);
 	tcase_add_test(tc, input_file);
 	tcase_add_test(tc, input_background);
