@@ -109,6 +109,8 @@ void json_string(FILE *out, const char *text)
 
 /* ---- the file --------------------------------------------------------------------------------------------------- */
 
+enum { TEMPORARY_MAX = PATH_MAX + sizeof(".XXXXXX") };
+
 static int cannot_write(const char *path, int sys_errno, struct tvmm_error *err)
 {
 	return say_fill(err, TVMM_E_IO, sys_errno, path, "cannot write the result file");
@@ -125,26 +127,23 @@ static int find_place(const char *path, char place[PATH_MAX], bool *direct)
 	*direct = false;
 	if (strlen(path) + sizeof(".XXXXXX") > PATH_MAX)
 		return -ENAMETOOLONG;
-	if (stat(path, &st) < 0) {
-		strcpy(place, path);
+	snprintf(place, PATH_MAX, "%s", path);
+	if (stat(path, &st) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	}
 	if (S_ISDIR(st.st_mode))
 		return -EISDIR;
 	*direct = !S_ISREG(st.st_mode);
-	if (*direct)
-		strcpy(place, path);
-	else if (!realpath(path, place))
+	if (!*direct && !realpath(path, place))
 		return -errno;
 	return strlen(place) + sizeof(".XXXXXX") > PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
-static int open_beside(const char *place, char temporary[PATH_MAX + sizeof(".XXXXXX")])
+static int open_beside(const char *place, char temporary[TEMPORARY_MAX])
 {
 	mode_t mask;
 	int fd;
 
-	sprintf(temporary, "%s.XXXXXX", place);
+	snprintf(temporary, TEMPORARY_MAX, "%s.XXXXXX", place);
 	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -162,7 +161,7 @@ static int open_beside(const char *place, char temporary[PATH_MAX + sizeof(".XXX
 
 int result_prepare(const char *path, struct tvmm_error *err)
 {
-	char place[PATH_MAX], temporary[PATH_MAX + sizeof(".XXXXXX")];
+	char place[PATH_MAX], temporary[TEMPORARY_MAX];
 	bool direct;
 	int ret = find_place(path, place, &direct);
 
@@ -208,7 +207,7 @@ static int write_json(int fd, const struct outcome *o)
 
 int result_write(const char *path, const struct outcome *o, struct tvmm_error *err)
 {
-	char place[PATH_MAX], temporary[PATH_MAX + sizeof(".XXXXXX")];
+	char place[PATH_MAX], temporary[TEMPORARY_MAX];
 	bool direct;
 	int fd, ret = find_place(path, place, &direct);
 

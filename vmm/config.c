@@ -218,16 +218,16 @@ static int set_initrd(struct tvmm_config *cfg, const char *value, struct tvmm_er
 
 static int set_append(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
 {
-	size_t had = cfg->append ? strlen(cfg->append) : 0;
+	size_t had = cfg->append ? strlen(cfg->append) : 0, more = strlen(value);
 	char *joined;
 
 	if (!had)
 		return dup_string("append", value, &cfg->append, err);
-	joined = realloc(cfg->append, had + 1 + strlen(value) + 1);
+	joined = realloc(cfg->append, had + 1 + more + 1);
 	if (!joined)
 		return err_set(err, TVMM_E_MEMORY, ENOMEM, "append", "no memory for the configuration");
 	joined[had] = ' ';
-	strcpy(joined + had + 1, value);
+	memcpy(joined + had + 1, value, more + 1);
 	cfg->append = joined;
 	return 0;
 }
