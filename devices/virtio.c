@@ -297,8 +297,7 @@ void virtio_signal(struct virtio_dev *dev, unsigned q)
 
 void virtio_again(struct virtio_dev *dev, unsigned q)
 {
-	if (dev->transport && dev->transport->again)
-		dev->transport->again(dev, q);
+	dev->transport->again(dev, q);
 }
 
 void virtio_config_changed_locked(struct virtio_dev *dev)

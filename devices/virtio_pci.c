@@ -374,6 +374,14 @@ static void bell_rung(struct evbell *b)
 	virtio_notify(vp->dev, (uint32_t)(b - vp->bell));
 }
 
+static void again(struct virtio_dev *dev, unsigned q)
+{
+	struct virtio_pci *vp = container_of(dev->transport, struct virtio_pci, transport);
+
+	if (q < vp->n_bells)
+		evbell_ring(&vp->bell[q]);
+}
+
 static int init_bells(struct virtio_pci *vp, struct tvmm_error *err)
 {
 	int ret = 0;
@@ -402,7 +410,7 @@ int virtio_pci_init(struct virtio_pci *vp, struct virtio_dev *dev, struct pci *p
 		return err_set(err, TVMM_E_CONFIG, EBUSY, dev->name, "there is no free PCI slot %u", slot);
 	vp->dev = dev;
 	vp->transport = (struct virtio_transport){ .queue_irq = queue_irq, .config_irq = config_irq,
-						   .reset = clear_registers };
+						   .again = again, .reset = clear_registers };
 	dev->transport = &vp->transport;
 	clear_registers(dev);
 	init_func(vp, pci, slot, bar_addr, sink);

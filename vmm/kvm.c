@@ -18,12 +18,12 @@ static const struct {
 	const char *name, *since;
 } needed[] = {
 	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY", "2.6.24" },
-	{ KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP", "2.6.20" },
 	{ KVM_CAP_EXT_CPUID, "KVM_CAP_EXT_CPUID", "2.6.26" },
 	{ KVM_CAP_MP_STATE, "KVM_CAP_MP_STATE", "2.6.26" },
 	{ KVM_CAP_SET_TSS_ADDR, "KVM_CAP_SET_TSS_ADDR", "2.6.24" },
 	{ KVM_CAP_SIGNAL_MSI, "KVM_CAP_SIGNAL_MSI", "3.5" },
 	{ KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD", "2.6.32" },
+	{ KVM_CAP_SPLIT_IRQCHIP, "KVM_CAP_SPLIT_IRQCHIP", "4.4" },
 	{ KVM_CAP_TSC_DEADLINE_TIMER, "KVM_CAP_TSC_DEADLINE_TIMER", "3.3" },
 };
 
@@ -140,7 +140,8 @@ static int vm_ioctl(struct kvm *kvm, unsigned long req, uintptr_t arg, const cha
 static int set_up_vm(struct kvm *kvm, struct tvmm_error *err)
 {
 	uint64_t identity = LAYOUT_KVM_IDENTITY;
-	struct kvm_enable_cap cap = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = { 1 } };
+	struct kvm_enable_cap irqchip = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { 0 } };
+	struct kvm_enable_cap emulation = { .cap = KVM_CAP_EXIT_ON_EMULATION_FAILURE, .args = { 1 } };
 	int ret;
 
 	/* Pages that VMX without unrestricted guest needs, where no RAM and no device is (4.78, 4.42). */
@@ -148,10 +149,11 @@ static int set_up_vm(struct kvm *kvm, struct tvmm_error *err)
 	if (ret >= 0)
 		ret = vm_ioctl(kvm, KVM_SET_TSS_ADDR, LAYOUT_KVM_TSS, "KVM_SET_TSS_ADDR", err);
 	if (ret >= 0)
-		ret = vm_ioctl(kvm, KVM_CREATE_IRQCHIP, 0, "KVM_CREATE_IRQCHIP", err);
+		/* Local APICs in the kernel; the I/O APIC is ours (ioapic.h), a PIC and a PIT do not exist. */
+		ret = vm_ioctl(kvm, KVM_ENABLE_CAP, (uintptr_t)&irqchip, "KVM_CAP_SPLIT_IRQCHIP", err);
 	/* A wish: then the exit brings the bytes of the instruction that KVM could not emulate. */
 	if (ret >= 0 && kvm->has_emulation_exit)
-		kvm->host->ioctl(kvm->host, kvm->vm_fd, KVM_ENABLE_CAP, (uintptr_t)&cap);
+		kvm->host->ioctl(kvm->host, kvm->vm_fd, KVM_ENABLE_CAP, (uintptr_t)&emulation);
 	return ret < 0 ? ret : 0;
 }
 
@@ -208,17 +210,4 @@ int kvm_ioeventfd(struct kvm *kvm, struct gpa a, int fd, struct tvmm_error *err)
 	int ret = kvm->host->ioctl(kvm->host, kvm->vm_fd, KVM_IOEVENTFD, (uintptr_t)&e);
 
 	return ret < 0 ? err_set(err, TVMM_E_HOST, -ret, "KVM_IOEVENTFD", "cannot watch guest address %#lx", a.addr) : 0;
-}
-
-static void line_set(struct irq *irq, bool level)
-{
-	struct kvm_line *line = container_of(irq, struct kvm_line, irq);
-	struct kvm_irq_level l = { .irq = line->gsi, .level = level };
-
-	line->kvm->host->ioctl(line->kvm->host, line->kvm->vm_fd, KVM_IRQ_LINE, (uintptr_t)&l);
-}
-
-void kvm_line_init(struct kvm_line *line, struct kvm *kvm, uint32_t gsi)
-{
-	*line = (struct kvm_line){ .irq.set = line_set, .kvm = kvm, .gsi = gsi };
 }

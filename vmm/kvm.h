@@ -25,18 +25,11 @@ struct kvm {
 	struct msi_sink msi;
 };
 
-/* One pin of the I/O APIC. */
-struct kvm_line {
-	struct irq irq;
-	struct kvm *kvm;
-	uint32_t gsi;
-};
-
 /* Opens /dev/kvm and checks the API version and every capability that a machine needs; the error names cause and fix. */
 int kvm_open(struct kvm *kvm, const struct host *host, struct tvmm_error *err);
 void kvm_close(struct kvm *kvm);
 
-/* Makes the VM with its in-kernel interrupt controllers; kvm_destroy_vm() undoes it. */
+/* Makes the VM with local APICs in the kernel; kvm_destroy_vm() undoes it. */
 int kvm_create_vm(struct kvm *kvm, struct tvmm_error *err);
 void kvm_destroy_vm(struct kvm *kvm);
 
@@ -48,7 +41,5 @@ int kvm_map(struct kvm *kvm, struct gpa a, uint64_t size, void *host_mem, bool r
 
 /* A guest write at A, of any width, makes FD readable instead of leaving the kernel. */
 int kvm_ioeventfd(struct kvm *kvm, struct gpa a, int fd, struct tvmm_error *err);
-
-void kvm_line_init(struct kvm_line *line, struct kvm *kvm, uint32_t gsi);
 
 #endif

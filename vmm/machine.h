@@ -22,6 +22,7 @@
 #include "disk.h"
 #include "evloop.h"
 #include "hostmem.h"
+#include "ioapic.h"
 #include "kernel.h"
 #include "kvm.h"
 #include "log.h"
@@ -67,11 +68,13 @@ struct machine {
 	struct machine_disk *disk;
 	unsigned n_disks;
 	bool loop_ok, console_ok;
+	struct vcpu *vcpu;     /* the array; what is in it is the guest's half, but for the counters */
+	char description[4096]; /* what was built first, for people */
 
 	/* The guest's half. */
 	bool guest_ok;
 	struct kvm kvm;
-	struct kvm_line com1_line, ged_line;
+	struct ioapic ioapic;
 	struct bus pio, mmio;
 	struct pci pci;
 	struct pci_func host_bridge;
@@ -86,7 +89,6 @@ struct machine {
 	struct boot_map map;
 	struct initrd initrd;
 	struct vcpu_env env;
-	struct vcpu *vcpu;
 	_Atomic uint64_t first_run_ns;
 
 	/* The end. */
@@ -114,10 +116,10 @@ void machine_finish(struct machine *m);
 /* The guest is over, for this reason; the first one counts.  Any thread. */
 void machine_end(struct machine *m, enum tvmm_reason reason, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-void machine_destroy(struct machine *m);
+/* Presses the ACPI power button.  Any thread, while the machine runs. */
+void machine_power_button(struct machine *m);
 
-/* What was built, for people. */
-void machine_describe(const struct machine *m, char *buf, size_t len);
+void machine_destroy(struct machine *m);
 
 /* Totals of all vCPUs and the loop. */
 void machine_stats(struct machine *m, struct tvmm_stats *s);

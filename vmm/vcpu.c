@@ -41,7 +41,13 @@ int vcpu_init(struct vcpu *v, const struct vcpu_env *env, unsigned index, struct
 	void *run;
 	int ret;
 
-	*v = (struct vcpu){ .env = env, .index = index, .fd = -1 };
+	/* Not the counters: they are totals, also over restarts, and others read them at any time. */
+	v->env = env;
+	v->index = index;
+	v->fd = -1;
+	v->run = NULL;
+	v->started = false;
+	atomic_store(&v->stop, false);
 	ret = h->ioctl(h, env->kvm->vm_fd, KVM_CREATE_VCPU, index);
 	if (ret < 0) {
 		err_set(err, TVMM_E_HOST, -ret, "KVM_CREATE_VCPU", "KVM cannot create vCPU %u", index);

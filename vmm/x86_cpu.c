@@ -138,6 +138,8 @@ void x86_cpuid_for(struct kvm_cpuid2 *t, unsigned index, unsigned n)
 	}
 }
 
+#define MCG_CTL_P BIT_ULL(8) /* IA32_MCG_CAP: IA32_MCG_CTL exists */
+
 /* MSRs at reset, where KVM's own reset values are not what a PC's firmware leaves behind. */
 static const struct kvm_msr_entry boot_msrs[] = {
 	{ .index = 0x1a0, .data = 1 },            /* IA32_MISC_ENABLE: fast strings */
@@ -150,10 +152,13 @@ int x86_cpu_init(const struct host *host, int fd, const struct kvm_cpuid2 *cpuid
 		struct kvm_msrs hdr;
 		struct kvm_msr_entry entries[ARRAY_SIZE(boot_msrs)];
 	} msrs = { .hdr.nmsrs = ARRAY_SIZE(boot_msrs) };
+	/* One bank of machine checks.  KVM starts with 32, and a kernel visits each of them with half a dozen exits. */
+	uint64_t mcg_cap = MCG_CTL_P | 1;
 	int ret = host->ioctl(host, fd, KVM_SET_CPUID2, (uintptr_t)cpuid);
 
 	if (ret < 0)
 		return err_set(err, TVMM_E_HOST, -ret, "KVM_SET_CPUID2", "KVM refused the guest's CPUID");
+	host->ioctl(host, fd, KVM_X86_SETUP_MCE, (uintptr_t)&mcg_cap); /* a wish */
 	memcpy(msrs.entries, boot_msrs, sizeof(boot_msrs));
 	ret = host->ioctl(host, fd, KVM_SET_MSRS, (uintptr_t)&msrs);
 	if (ret < 0)

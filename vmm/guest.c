@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * guest.c - THE wiring diagram: everything that the guest sees, built in one readable order.
+ *
+ * RAM and configuration pages -> devices -> buses -> KVM -> vCPUs -> kernel, tables, entry state.  A new device is
+ * added in build_devices(), and nowhere else.
+ */
+#include "guest.h"
+
+#include <linux/kvm.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "acpi.h"
+#include "bits.h"
+#include "x86_cpu.h"
+#include "x86_layout.h"
+
+/* PCI device numbers.  Disks come last and in the order given, so that the first is always vda. */
+enum { SLOT_HOST_BRIDGE, SLOT_CONSOLE, SLOT_RNG, SLOT_FIRST_DISK };
+
+static void power_event(void *arg, enum acpi_power_event ev)
+{
+	struct machine *m = arg;
+
+	if (ev == ACPI_POWER_OFF)
+		machine_end(m, TVMM_POWEROFF, "the guest powered off");
+	else
+		machine_end(m, TVMM_REBOOT, "the guest rebooted");
+}
+
+/* The guest's panic driver speaks (pvpanic.h).  A crash kernel that is about to dump is left alone. */
+static void panic_event(void *arg, uint8_t events)
+{
+	struct machine *m = arg;
+
+	if (events & PVPANIC_CRASH_LOADED) {
+		log_line(&m->log, TVMM_LOG_WARN, "the guest kernel panicked and starts its crash kernel");
+		return;
+	}
+	if (!(events & PVPANIC_PANICKED) || m->on_panic == CONFIG_PANIC_STAY)
+		return;
+	machine_end(m, TVMM_PANIC, "the guest kernel panicked%s%s", m->panic.seen ? ": " : "", m->panic.why);
+}
+
+static int add_pci_window(struct machine *m, struct virtio_pci *vp, struct tvmm_error *err)
+{
+	return bus_add(&m->mmio, vp->func.bar[0].addr, VIRTIO_PCI_BAR_SIZE, &virtio_pci_ops, vp, vp->func.name, err);
+}
+
+static int plug(struct machine *m, struct virtio_pci *vp, struct virtio_dev *dev, unsigned slot, struct tvmm_error *err)
+{
+	uint64_t bar = LAYOUT_PCI_WINDOW + slot * VIRTIO_PCI_BAR_SIZE;
+	int ret = virtio_pci_init(vp, dev, &m->pci, slot, bar, &m->kvm.msi, err);
+
+	return ret ? ret : add_pci_window(m, vp, err);
+}
+
+static int build_virtio(struct machine *m, struct tvmm_error *err)
+{
+	int ret = plug(m, &m->vcon_pci, &m->vcon.dev, SLOT_CONSOLE, err);
+
+	if (!ret)
+		ret = plug(m, &m->rng_pci, &m->rng.dev, SLOT_RNG, err);
+	for (unsigned i = 0; !ret && i < m->n_disks; i++)
+		ret = plug(m, &m->disk[i].pci, &m->disk[i].blk.dev, SLOT_FIRST_DISK + i, err);
+	return ret;
+}
+
+/* Input goes where the guest's /dev/console is: to the last console= of its command line. */
+static void choose_input(struct machine *m)
+{
+	char name[16] = "";
+
+	cmdline_last(m->cmdline.text, "console", name, sizeof(name));
+	m->console.rx = strncmp(name, "hvc", 3) ? &m->uart.rx : &m->vcon.rx;
+}
+
+static int build_devices(struct machine *m, struct tvmm_error *err)
+{
+	int ret;
+
+	ioapic_init(&m->ioapic, &m->kvm.msi);
+	uart_init(&m->uart, &m->ioapic.pin[LAYOUT_COM1_GSI].irq, &m->console);
+	acpi_power_init(&m->power, power_event, m, &m->ioapic.pin[LAYOUT_GED_GSI].irq);
+	pvpanic_init(&m->pvpanic, panic_event, m);
+
+	pci_init(&m->pci, m->ecam.ram);
+	/* A host bridge at 00:00.0 is what every operating system expects to find first.  The id is Red Hat's for QEMU's. */
+	pci_func_init(&m->pci, &m->host_bridge, SLOT_HOST_BRIDGE, "host bridge", 0x1b36, 0x0008, 0x060000, 0, 0x1af4, 0x1100);
+	virtio_console_init(&m->vcon, "console", &m->console, &m->mem, &m->loop, &m->log);
+	virtio_rng_init(&m->rng, "rng", &m->mem, &m->loop, &m->log);
+	for (unsigned i = 0; i < m->n_disks; i++)
+		virtio_blk_init(&m->disk[i].blk, m->disk[i].name, m->disk[i].disk, m->disk[i].serial, &m->mem, &m->loop, &m->log);
+	choose_input(m);
+	m->guest_ok = true; /* from here on guest_destroy() has something to do */
+
+	ret = build_virtio(m, err);
+	if (!ret)
+		ret = bus_add(&m->mmio, LAYOUT_ECAM, LAYOUT_ECAM_SIZE, &pci_ecam_ops, &m->pci, "PCI configuration", err);
+	if (!ret)
+		ret = bus_add(&m->mmio, LAYOUT_IOAPIC, IOAPIC_SIZE, &ioapic_ops, &m->ioapic, "I/O APIC", err);
+	if (!ret)
+		ret = bus_add(&m->pio, LAYOUT_COM1, 8, &uart_ops, &m->uart, "COM1", err);
+	if (!ret)
+		ret = bus_add(&m->pio, LAYOUT_POWER, ACPI_POWER_PORTS, &acpi_power_ops, &m->power, "power", err);
+	if (!ret)
+		ret = bus_add(&m->pio, LAYOUT_PVPANIC, 1, &pvpanic_ops, &m->pvpanic, "pvpanic", err);
+	bus_freeze(&m->pio);
+	bus_freeze(&m->mmio);
+	return ret;
+}
+
+/* Notifications become eventfds: the guest's write leaves neither the kernel nor, for long, the vCPU. */
+static int map_bells(struct machine *m, struct virtio_pci *vp, struct tvmm_error *err)
+{
+	uint64_t base = vp->func.bar[0].addr + VIRTIO_PCI_NOTIFY_OFF;
+	int ret = 0;
+
+	for (unsigned q = 0; !ret && q < vp->n_bells; q++)
+		ret = kvm_ioeventfd(&m->kvm, GPA(base + q * VIRTIO_PCI_NOTIFY_MUL), vp->bell[q].src.fd, err);
+	return ret;
+}
+
+static int map_devices(struct machine *m, struct tvmm_error *err)
+{
+	int ret = map_bells(m, &m->vcon_pci, err);
+
+	if (!ret)
+		ret = map_bells(m, &m->rng_pci, err);
+	for (unsigned i = 0; !ret && i < m->n_disks; i++)
+		ret = map_bells(m, &m->disk[i].pci, err);
+	/* Configuration space that exists is read without an exit; writes, and devices that are not there, come to us. */
+	for (unsigned i = 0; !ret && m->kvm.has_readonly_mem && i < PCI_MAX_FUNCS; i++)
+		if (m->pci.func[i])
+			ret = kvm_map(&m->kvm, GPA(LAYOUT_ECAM + ((uint64_t)m->pci.func[i]->devfn << 12)), PCI_CFG_SIZE,
+				      m->pci.func[i]->cfg, true, err);
+	return ret;
+}
+
+static int build_kvm(struct machine *m, struct tvmm_error *err)
+{
+	int ret = kvm_create_vm(&m->kvm, err);
+
+	for (unsigned i = 0; !ret && i < m->mem.n; i++)
+		ret = kvm_map(&m->kvm, GPA(m->mem.region[i].base), m->mem.region[i].size, m->mem.region[i].host, false, err);
+	return ret ? ret : map_devices(m, err);
+}
+
+static int build_vcpus(struct machine *m, struct tvmm_error *err)
+{
+	struct kvm_cpuid2 *cpuid;
+	int ret, max = kvm_cap(&m->kvm, KVM_CAP_MAX_VCPUS);
+
+	if (max && m->n_cpus > (unsigned)max) {
+		err_set(err, TVMM_E_CAPABILITY, 0, "cpus", "%u vCPUs are more than this KVM allows", m->n_cpus);
+		err_hint(err, "it allows %d", max);
+		return -EINVAL;
+	}
+	ret = x86_cpuid_template(&m->kvm, &cpuid, err);
+	if (ret)
+		return ret;
+	m->env = (struct vcpu_env){ .kvm = &m->kvm, .mem = &m->mem, .pio = &m->pio, .mmio = &m->mmio, .ended = guest_ended,
+				    .arg = m, .name = m->name, .first_run_ns = &m->first_run_ns };
+	for (unsigned i = 0; !ret && i < m->n_cpus; i++) {
+		ret = vcpu_init(&m->vcpu[i], &m->env, i, err);
+		if (ret)
+			break;
+		x86_cpuid_for(cpuid, i, m->n_cpus);
+		ret = x86_cpu_init(m->host, m->vcpu[i].fd, cpuid, err);
+	}
+	free(cpuid);
+	return ret;
+}
+
+static int load_images(struct machine *m, struct tvmm_error *err)
+{
+	struct initrd_piece piece[CONFIG_INITRDS_MAX];
+	struct initrd_room room;
+	int ret = kernel_probe(&m->kernel, m->host, m->kernel_fd, m->kernel_path, err);
+
+	if (!ret)
+		ret = kernel_load(&m->kernel, &m->mem, GPA(LAYOUT_HIGH_MEMORY), m->host, m->kernel_fd, m->kernel_path, err);
+	if (ret)
+		return ret;
+	for (unsigned i = 0; i < m->n_initrds; i++)
+		piece[i] = (struct initrd_piece){ .name = m->initrd_path[i], .fd = m->initrd_fd[i] };
+	room.floor = m->kernel.end;
+	room.limit = MIN(m->kernel.initrd_max + 1, m->mem.region[0].base + m->mem.region[0].size);
+	return initrd_load(&m->initrd, &m->mem, &room, m->host, piece, m->n_initrds, err);
+}
+
+static int write_acpi(struct machine *m, struct gpa *rsdp, struct tvmm_error *err)
+{
+	const struct acpi_desc d = {
+		.cpus = m->n_cpus,
+		.lapic_addr = LAYOUT_LAPIC,
+		.ioapic_addr = LAYOUT_IOAPIC,
+		.ecam_base = LAYOUT_ECAM,
+		.pci_mem32 = { LAYOUT_PCI_WINDOW, LAYOUT_PCI_WINDOW_SIZE },
+		.uart_port = LAYOUT_COM1,
+		.uart_gsi = LAYOUT_COM1_GSI,
+		.sleep_control = LAYOUT_POWER + ACPI_POWER_SLEEP_CONTROL,
+		.sleep_status = LAYOUT_POWER + ACPI_POWER_SLEEP_STATUS,
+		.s5_type = ACPI_POWER_S5_TYPE,
+		.reset_port = LAYOUT_POWER + ACPI_POWER_RESET,
+		.reset_value = ACPI_POWER_RESET_VALUE,
+		.ged_gsi = LAYOUT_GED_GSI,
+		.pvpanic_port = LAYOUT_PVPANIC,
+	};
+
+	return acpi_build(&d, &m->mem, GPA(LAYOUT_ACPI), LAYOUT_ACPI_SIZE, rsdp, err);
+}
+
+static int write_boot_info(struct machine *m, struct tvmm_error *err)
+{
+	static const struct boot_mem keep[] = {
+		{ LAYOUT_CONVENTIONAL_END, LAYOUT_HIGH_MEMORY - LAYOUT_CONVENTIONAL_END, BOOT_MEM_RESERVED },
+		{ LAYOUT_ECAM, LAYOUT_ECAM_SIZE, BOOT_MEM_RESERVED },
+	};
+	uint8_t seed[32];
+	struct boot_desc d = {
+		.kernel = &m->kernel, .map = &m->map, .cmdline = &m->cmdline, .initrd = m->initrd,
+		.info = GPA(LAYOUT_BOOT_INFO), .cmdline_at = GPA(LAYOUT_CMDLINE),
+	};
+	int ret = write_acpi(m, &d.rsdp, err);
+
+	if (!ret)
+		ret = boot_map_build(&m->map, &m->mem, keep, ARRAY_SIZE(keep), err);
+	if (ret)
+		return ret;
+	if (m->host->getrandom(m->host, seed, sizeof(seed)) == sizeof(seed)) {
+		d.seed = seed;
+		d.seed_len = sizeof(seed);
+	}
+	return boot_info_write(&d, &m->mem, err);
+}
+
+static int build_boot(struct machine *m, struct tvmm_error *err)
+{
+	struct x86_entry entry = { .info = GPA(LAYOUT_BOOT_INFO) };
+	int ret = load_images(m, err);
+
+	if (!ret)
+		ret = write_boot_info(m, err);
+	if (ret)
+		return ret;
+	entry.long_mode = m->kernel.protocol == KERNEL_LINUX_64;
+	entry.ip = m->kernel.entry;
+	return x86_cpu_set_entry(m->host, m->vcpu[0].fd, &m->mem, &entry, err);
+}
+
+int guest_build(struct machine *m, struct tvmm_error *err)
+{
+	int ret = build_devices(m, err);
+
+	if (!ret)
+		ret = build_kvm(m, err);
+	if (!ret)
+		ret = build_vcpus(m, err);
+	if (!ret)
+		ret = build_boot(m, err);
+	if (ret)
+		guest_destroy(m);
+	return ret;
+}
+
+void guest_quiesce(struct machine *m)
+{
+	if (!m->guest_ok)
+		return;
+	virtio_set_status(&m->vcon.dev, 0);
+	virtio_set_status(&m->rng.dev, 0);
+	for (unsigned i = 0; i < m->n_disks; i++)
+		virtio_set_status(&m->disk[i].blk.dev, 0);
+}
+
+void guest_destroy(struct machine *m)
+{
+	for (unsigned i = 0; i < m->n_cpus; i++)
+		vcpu_fini(&m->vcpu[i]);
+	kvm_destroy_vm(&m->kvm);
+	if (!m->guest_ok)
+		return;
+	m->console.rx = NULL;
+	virtio_pci_fini(&m->vcon_pci);
+	virtio_pci_fini(&m->rng_pci);
+	virtio_console_fini(&m->vcon);
+	virtio_rng_fini(&m->rng);
+	for (unsigned i = 0; i < m->n_disks; i++) {
+		virtio_pci_fini(&m->disk[i].pci);
+		virtio_blk_fini(&m->disk[i].blk);
+	}
+	uart_fini(&m->uart);
+	ioapic_fini(&m->ioapic);
+	pci_fini(&m->pci);
+	m->pio = (struct bus){ .n = 0 };
+	m->mmio = (struct bus){ .n = 0 };
+	m->guest_ok = false;
+}
+
+static void press_on_loop(void *arg)
+{
+	struct machine *m = arg;
+
+	if (m->guest_ok)
+		acpi_power_press(&m->power);
+}
+
+void machine_power_button(struct machine *m)
+{
+	/* On the loop, which is also where a restart takes the device away. */
+	evloop_call(&m->loop, press_on_loop, m);
+}
+
+void guest_describe(const struct machine *m, char *buf, size_t len)
+{
+	int n = snprintf(buf, len, "kernel    %s %s%s\nentry     %s at %#lx, kernel at %#lx-%#lx\ncmdline   %s\n", m->kernel_path,
+			 m->kernel.format == KERNEL_BZIMAGE ? "bzImage " : "ELF", m->kernel.release,
+			 m->kernel.protocol == KERNEL_PVH ? "PVH" : "64-bit", m->kernel.entry.addr, m->kernel.start, m->kernel.end,
+			 m->cmdline.text);
+
+#define more(...) (n += (size_t)n < len ? snprintf(buf + n, len - (size_t)n, __VA_ARGS__) : 0)
+	if (m->initrd.size)
+		more("initrd    %lu KiB at %#lx\n", m->initrd.size >> 10, m->initrd.addr.addr);
+	more("memory    %lu MiB\ncpus      %u\n", gmem_size(&m->mem) >> 20, m->n_cpus);
+	for (unsigned i = 0; i < m->map.n; i++)
+		more("map       %#014lx-%#014lx %s\n", m->map.mem[i].base, m->map.mem[i].base + m->map.mem[i].size - 1,
+		     m->map.mem[i].type == BOOT_MEM_RAM ? "RAM" : "reserved");
+	for (unsigned i = 0; i < PCI_MAX_FUNCS; i++)
+		if (m->pci.func[i])
+			more("pci       00:%02x.0 %s\n", i, m->pci.func[i]->name);
+#undef more
+}

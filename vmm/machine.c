@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * machine.c - the host's half of a machine, and its life: start, end, restart, destruction.
+ *
+ * The guest's half is wired in guest.c.  Everything that a machine needs of the host is opened here, before the guest
+ * runs: a restart opens no file and looks up no path.
+ */
+#include "machine.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "bits.h"
+#include "guest.h"
+#include "x86_layout.h"
+
+#define DRAIN_MS 2000 /* the longest that the end waits for a console that does not read */
+
+static int open_file(const struct host *h, const char *path, int flags, enum tvmm_code code, const char *what,
+		     struct tvmm_error *err)
+{
+	int fd = h->open(h, path, flags | O_NOCTTY, 0666);
+
+	return fd < 0 ? err_set(err, code, -fd, path, "cannot open the %s", what) : fd;
+}
+
+static int open_boot_files(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
+{
+	m->kernel_path = strdup(cfg->kernel);
+	if (!m->kernel_path)
+		return err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
+	m->kernel_fd = open_file(m->host, cfg->kernel, O_RDONLY, TVMM_E_KERNEL, "kernel", err);
+	if (m->kernel_fd < 0)
+		return m->kernel_fd;
+	for (unsigned i = 0; i < cfg->initrd_count; i++) {
+		int fd = open_file(m->host, cfg->initrds[i], O_RDONLY, TVMM_E_KERNEL, "initrd", err);
+
+		if (fd < 0)
+			return fd;
+		m->initrd_fd[m->n_initrds] = fd;
+		m->initrd_path[m->n_initrds++] = strdup(cfg->initrds[i]);
+	}
+	return 0;
+}
+
+static int open_disks(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
+{
+	if (!cfg->disk_count)
+		return 0;
+	m->disk = calloc(cfg->disk_count, sizeof(*m->disk));
+	if (!m->disk)
+		return err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
+	for (unsigned i = 0; i < cfg->disk_count; i++) {
+		struct machine_disk *d = &m->disk[i];
+		int ret = disk_raw_open(&d->disk, m->host, cfg->disks[i].path, cfg->disks[i].ro, err);
+
+		if (ret)
+			return ret;
+		m->n_disks++;
+		snprintf(d->name, sizeof(d->name), "disk %u", i);
+		snprintf(d->serial, sizeof(d->serial), "%s", cfg->disks[i].serial);
+	}
+	return 0;
+}
+
+/* Below and above the hole under 4 GiB. */
+static int map_ram(struct machine *m, uint64_t size, struct tvmm_error *err)
+{
+	uint64_t part[2] = { MIN(size, LAYOUT_LOW_RAM_END), size - MIN(size, LAYOUT_LOW_RAM_END) };
+
+	m->ram_base[0] = 0;
+	m->ram_base[1] = LAYOUT_HIGH_RAM;
+	for (unsigned i = 0; i < 2; i++) {
+		int ret = part[i] ? hostmem_map(&m->ram[i], m->host, part[i], err) : 0;
+
+		if (!ret && part[i])
+			ret = gmem_add(&m->mem, GPA(m->ram_base[i]), part[i], m->ram[i].ram, err);
+		if (ret)
+			return ret;
+	}
+	gmem_freeze(&m->mem);
+	return hostmem_map(&m->ecam, m->host, PCI_MAX_FUNCS * PCI_CFG_SIZE, err);
+}
+
+/* What the console's output shows of a panic.  Under the console's lock, on any thread. */
+static void watch_console(void *arg, const uint8_t *buf, size_t len)
+{
+	struct machine *m = arg;
+	bool over;
+
+	pthread_mutex_lock(&m->lock);
+	over = panic_watch_feed(&m->panic, buf, len) && m->panic.ended;
+	pthread_mutex_unlock(&m->lock);
+	/* It stands still from here on, or reboots: the next line would be the last. */
+	if (over && m->on_panic != CONFIG_PANIC_STAY)
+		machine_end(m, TVMM_PANIC, "the guest kernel panicked: %s", m->panic.why);
+}
+
+static int open_console(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
+{
+	int in = -1, out = -1, ret;
+
+	switch (cfg->console.kind) {
+	case CONFIG_CONSOLE_STDIO:
+		in = STDIN_FILENO;
+		out = STDOUT_FILENO;
+		break;
+	case CONFIG_CONSOLE_FD:
+		in = cfg->console.in_fd;
+		out = cfg->console.out_fd;
+		break;
+	case CONFIG_CONSOLE_FILE:
+		m->console_fd = open_file(m->host, cfg->console.path, O_WRONLY | O_CREAT | O_TRUNC, TVMM_E_IO, "console file", err);
+		if (m->console_fd < 0)
+			return m->console_fd;
+		out = m->console_fd;
+		break;
+	case CONFIG_CONSOLE_NONE:
+		break;
+	}
+	if (cfg->console_log) {
+		m->log_fd = open_file(m->host, cfg->console_log, O_WRONLY | O_CREAT | O_APPEND, TVMM_E_IO, "console log", err);
+		if (m->log_fd < 0)
+			return m->log_fd;
+	}
+	ret = chardev_init(&m->console, &m->loop, &m->log, in, out, m->log_fd, err);
+	if (ret)
+		return ret;
+	m->console_ok = true;
+	m->console.watch = watch_console;
+	m->console.watch_arg = m;
+	return 0;
+}
+
+/*
+ * The kernel's command line: what makes a stock kernel speak and stop in the right way, then the user's words, so that
+ * theirs win.  With no-defaults, theirs alone.
+ */
+static int build_cmdline(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
+{
+	const char *user = cfg->append ? cfg->append : "";
+	int ret = 0;
+
+	cmdline_init(&m->cmdline);
+	if (!cfg->no_defaults) {
+		/* The serial port, for every kernel has its driver built in: its first line appears whatever is a module. */
+		if (!cmdline_has(user, "console"))
+			ret = cmdline_append(&m->cmdline, "console=ttyS0", err);
+		if (!ret && cfg->on_panic != CONFIG_PANIC_STAY && !cmdline_has(user, "panic"))
+			ret = cmdline_append(&m->cmdline, "panic=-1", err);
+		for (unsigned i = 0; !ret && i < cfg->disk_count; i++) {
+			const struct config_disk *d = &cfg->disks[i];
+			char part[12] = "";
+
+			if (!d->root || cmdline_has(user, "root"))
+				continue;
+			if (d->root_part)
+				snprintf(part, sizeof(part), "%u", d->root_part);
+			ret = cmdline_appendf(&m->cmdline, err, "root=/dev/vd%c%s %s", 'a' + i, part, d->ro ? "ro" : "rw");
+		}
+	}
+	return ret ? ret : cmdline_append(&m->cmdline, user, err);
+}
+
+static int create_host_half(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
+{
+	int ret = open_boot_files(m, cfg, err);
+
+	if (!ret)
+		ret = build_cmdline(m, cfg, err);
+	if (!ret)
+		ret = open_disks(m, cfg, err);
+	if (!ret)
+		ret = map_ram(m, cfg->memory, err);
+	if (!ret)
+		ret = evloop_init(&m->loop, m->host, err);
+	if (ret)
+		return ret;
+	m->loop_ok = true;
+	return open_console(m, cfg, err);
+}
+
+int machine_create(struct machine **out, const struct tvmm_config *cfg, const struct host *host, struct tvmm_error *err)
+{
+	struct machine *m = calloc(1, sizeof(*m));
+	int ret;
+
+	if (!m)
+		return err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
+	m->host = host;
+	m->console_fd = m->log_fd = m->kernel_fd = -1;
+	m->kvm.dev_fd = m->kvm.vm_fd = -1;
+	m->n_cpus = cfg->cpus;
+	m->on_reboot = cfg->on_reboot;
+	m->on_panic = cfg->on_panic;
+	snprintf(m->name, sizeof(m->name), "%s", cfg->name[0] ? cfg->name : "tinyvmm");
+	log_init(&m->log, host, cfg->log_fn, cfg->log_arg, cfg->log_level);
+	pthread_mutex_init(&m->lock, NULL);
+	pthread_cond_init(&m->changed, NULL);
+
+	m->vcpu = calloc(cfg->cpus, sizeof(*m->vcpu));
+	ret = m->vcpu ? create_host_half(m, cfg, err) : err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
+	if (!ret)
+		ret = kvm_open(&m->kvm, host, err);
+	if (!ret)
+		ret = guest_build(m, err);
+	if (ret) {
+		machine_destroy(m);
+		return ret;
+	}
+	guest_describe(m, m->description, sizeof(m->description));
+	*out = m;
+	return 0;
+}
+
+void machine_destroy(struct machine *m)
+{
+	if (!m)
+		return;
+	machine_finish(m);
+	guest_destroy(m);
+	kvm_close(&m->kvm);
+	if (m->console_ok)
+		chardev_fini(&m->console);
+	if (m->loop_ok)
+		evloop_fini(&m->loop);
+	for (unsigned i = 0; i < m->n_disks; i++)
+		m->disk[i].disk->ops->close(m->disk[i].disk);
+	free(m->disk);
+	free(m->vcpu);
+	for (unsigned i = 0; i < m->n_initrds; i++) {
+		m->host->close(m->host, m->initrd_fd[i]);
+		free(m->initrd_path[i]);
+	}
+	if (m->kernel_fd >= 0)
+		m->host->close(m->host, m->kernel_fd);
+	free(m->kernel_path);
+	if (m->console_fd >= 0)
+		m->host->close(m->host, m->console_fd);
+	if (m->log_fd >= 0)
+		m->host->close(m->host, m->log_fd);
+	for (unsigned i = 0; i < 2; i++)
+		hostmem_unmap(&m->ram[i], m->host);
+	hostmem_unmap(&m->ecam, m->host);
+	pthread_cond_destroy(&m->changed);
+	pthread_mutex_destroy(&m->lock);
+	free(m);
+}
+
+void machine_end(struct machine *m, enum tvmm_reason reason, const char *fmt, ...)
+{
+	struct tvmm_result r = { .size = sizeof(r), .reason = (int32_t)reason };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(r.detail, sizeof(r.detail), fmt, ap);
+	va_end(ap);
+	guest_ended(m, &r);
+}
+
+void guest_ended(void *arg, const struct tvmm_result *why)
+{
+	struct machine *m = arg;
+
+	pthread_mutex_lock(&m->lock);
+	if (m->result.reason == TVMM_RUNNING) {
+		m->result = *why;
+		/* After a panic, a kernel resets the machine in whatever way it has. */
+		if (m->panic.seen && m->on_panic != CONFIG_PANIC_STAY &&
+		    (why->reason == TVMM_REBOOT || why->reason == TVMM_TRIPLE_FAULT)) {
+			m->result.reason = TVMM_PANIC;
+			snprintf(m->result.detail, sizeof(m->result.detail), "the guest kernel panicked: %s", m->panic.why);
+		}
+		pthread_cond_broadcast(&m->changed);
+	}
+	pthread_mutex_unlock(&m->lock);
+}
+
+int machine_start(struct machine *m, struct tvmm_error *err)
+{
+	char name[16];
+	int ret;
+
+	if (!m->loop.started) {
+		snprintf(name, sizeof(name), "%.12s/io", m->name);
+		ret = evloop_start(&m->loop, name, err);
+		if (ret)
+			return ret;
+	}
+	for (unsigned i = 0; i < m->n_cpus; i++) {
+		ret = vcpu_start(&m->vcpu[i], err);
+		if (ret) {
+			machine_end(m, TVMM_HOST_ERROR, "the vCPUs could not be started");
+			machine_wait(m);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+void machine_wait(struct machine *m)
+{
+	pthread_mutex_lock(&m->lock);
+	while (m->result.reason == TVMM_RUNNING)
+		pthread_cond_wait(&m->changed, &m->lock);
+	pthread_mutex_unlock(&m->lock);
+
+	/* All are told before any is waited for. */
+	for (unsigned i = 0; i < m->n_cpus; i++)
+		vcpu_kick_stop(&m->vcpu[i]);
+	for (unsigned i = 0; i < m->n_cpus; i++)
+		vcpu_join(&m->vcpu[i]);
+}
+
+struct restart {
+	struct machine *m;
+	struct tvmm_error *err;
+	int ret;
+};
+
+/* On the loop's thread, so that no device works while it is taken away. */
+static void restart_on_loop(void *arg)
+{
+	struct restart *r = arg;
+	struct machine *m = r->m;
+
+	guest_destroy(m);
+	for (unsigned i = 0; !r->ret && i < 2; i++)
+		if (m->ram[i].size)
+			r->ret = hostmem_clear(&m->ram[i], m->host, r->err);
+	if (!r->ret)
+		r->ret = hostmem_clear(&m->ecam, m->host, r->err);
+	if (!r->ret)
+		r->ret = guest_build(m, r->err);
+}
+
+int machine_restart(struct machine *m, struct tvmm_error *err)
+{
+	struct restart r = { .m = m, .err = err };
+
+	evloop_call(&m->loop, restart_on_loop, &r);
+	if (r.ret)
+		return r.ret;
+	pthread_mutex_lock(&m->lock);
+	m->result = (struct tvmm_result){ .size = sizeof(m->result) };
+	m->panic = (struct panic_watch){ .len = 0 };
+	pthread_mutex_unlock(&m->lock);
+	return 0;
+}
+
+static void finish_on_loop(void *arg)
+{
+	struct machine *m = arg;
+
+	guest_quiesce(m);
+	chardev_drain(&m->console, DRAIN_MS);
+}
+
+void machine_finish(struct machine *m)
+{
+	if (!m->loop.started)
+		return;
+	evloop_call(&m->loop, finish_on_loop, m);
+	evloop_stop(&m->loop);
+}
+
+void machine_stats(struct machine *m, struct tvmm_stats *s)
+{
+	for (unsigned i = 0; m->vcpu && i < m->n_cpus; i++) {
+		s->exits_user += atomic_load_explicit(&m->vcpu[i].exits, memory_order_relaxed);
+		s->exits_pio += atomic_load_explicit(&m->vcpu[i].exits_pio, memory_order_relaxed);
+		s->exits_mmio += atomic_load_explicit(&m->vcpu[i].exits_mmio, memory_order_relaxed);
+	}
+	s->io_wakeups = atomic_load_explicit(&m->loop.wakeups, memory_order_relaxed);
+	s->guest_faults = atomic_load_explicit(&m->log.guest_faults, memory_order_relaxed);
+	s->memory_configured = gmem_size(&m->mem);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* test_x86_cpu.c - the topology that CPUID tells: every count from 1 to 255, every vCPU. */
+#include "x86_cpu.h"
+#include <linux/kvm.h>
+#include <stdlib.h>
+#include "bits.h"
+#include "test.h"
+
+static const struct kvm_cpuid_entry2 host_leaves[] = {
+	{ .function = 0, .eax = 0x10 },
+	{ .function = 1, .ebx = 0x33100800, .ecx = 0x7ffafbff, .edx = 0xbfebfbff },
+	{ .function = 4, .index = 0, .eax = 0x1c004121 },
+	{ .function = 4, .index = 3, .eax = 0x1c3fc163 },
+	{ .function = 0xb, .index = 0, .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX },
+	{ .function = 0x80000008, .eax = 0x3030, .ecx = 0x703f },
+	{ .function = 0x8000001d, .index = 3, .eax = 0x0003c163 },
+	{ .function = 0x8000001e, .eax = 77, .ebx = 0x0102, .ecx = 1 },
+};
+
+static const struct kvm_cpuid_entry2 *leaf(const struct kvm_cpuid2 *t, uint32_t function, uint32_t index)
+{
+	for (unsigned i = 0; i < t->nent; i++)
+		if (t->entries[i].function == function && t->entries[i].index == index)
+			return &t->entries[i];
+	return NULL;
+}
+
+START_TEST(topology)
+{
+	struct kvm_cpuid2 *t = calloc(1, sizeof(*t) + X86_CPUID_MAX * sizeof(t->entries[0]));
+
+	for (unsigned n = 1; n <= 255; n++) {
+		memcpy(t->entries, host_leaves, sizeof(host_leaves));
+		t->nent = ARRAY_SIZE(host_leaves);
+		for (unsigned i = 0; i < n; i++) {
+			const struct kvm_cpuid_entry2 *b1, *c3;
+
+			x86_cpuid_for(t, i, n);
+			ck_assert_uint_eq(leaf(t, 1, 0)->ebx >> 24, i);
+			ck_assert_uint_eq(leaf(t, 1, 0)->ebx >> 16 & 0xff, n);
+			ck_assert_uint_eq(leaf(t, 1, 0)->ebx & 0xffff, 0x0800);
+			ck_assert_uint_eq(leaf(t, 0xb, 0)->edx, i);
+			ck_assert_uint_eq(leaf(t, 0xb, 0)->ecx >> 8, 1);
+			b1 = leaf(t, 0xb, 1);
+			ck_assert_ptr_nonnull(b1);
+			ck_assert_uint_eq(b1->ecx, 0x201);
+			ck_assert_uint_eq(b1->ebx, n);
+			ck_assert_uint_ge(1u << b1->eax, n); /* all ids fit below the package's */
+			ck_assert(b1->eax == 0 || 1u << (b1->eax - 1) < n);
+			ck_assert_uint_eq(leaf(t, 0xb, 2)->ebx, 0);
+			c3 = leaf(t, 4, 3);
+			ck_assert_uint_ge((c3->eax >> 14 & 0xfff) + 1, n);
+			ck_assert_uint_eq(leaf(t, 4, 0)->eax >> 14 & 0xfff, 0);
+			ck_assert_uint_eq((leaf(t, 0x80000008, 0)->ecx & 0xff) + 1, n);
+			ck_assert_uint_eq(leaf(t, 0x8000001e, 0)->eax, i);
+		}
+	}
+	free(t);
+}
+END_TEST
+
+/* A host without leaf 0xb: it is made, and announced. */
+START_TEST(no_leaf_b)
+{
+	struct kvm_cpuid2 *t = calloc(1, sizeof(*t) + X86_CPUID_MAX * sizeof(t->entries[0]));
+
+	t->nent = 1;
+	t->entries[0] = (struct kvm_cpuid_entry2){ .function = 0, .eax = 4 };
+	x86_cpuid_for(t, 3, 5);
+	ck_assert_uint_eq(leaf(t, 0, 0)->eax, 0xb);
+	ck_assert_uint_eq(leaf(t, 0xb, 1)->edx, 3);
+	ck_assert_uint_eq(leaf(t, 0xb, 1)->eax, 3);
+	t->nent = X86_CPUID_MAX; /* a full list stays within its bounds */
+	memset(t->entries, 0, X86_CPUID_MAX * sizeof(t->entries[0]));
+	x86_cpuid_for(t, 0, 1);
+	ck_assert_uint_eq(t->nent, X86_CPUID_MAX);
+	free(t);
+}
+END_TEST
+
+int main(void)
+{
+	return test_main("x86_cpu", (const TTest *const[]){ topology, no_leaf_b, NULL });
+}

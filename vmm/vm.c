@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vm.c - the public calls on a machine, and its lifecycle thread.
+ *
+ * The lifecycle thread waits for the guest's end, restarts it if that is wanted, and closes the machine down; so an
+ * embedder needs to wait for nothing.  vm->lock guards the state and orders before the machine's locks.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include "bits.h"
+#include "machine.h"
+#include "vm.h"
+
+enum vm_state { VM_CREATED, VM_RUNNING, VM_ENDED };
+
+struct tvmm_vm {
+	const struct host *host;
+	struct machine *m;
+	uint64_t created_ns;
+	int end_fd; /* an eventfd, readable once the machine has ended */
+	pthread_t life;
+	bool life_started;
+
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t changed;
+	enum vm_state state;
+	bool stop_requested;
+};
+
+const char *tvmm_version(void)
+{
+	return TVMM_VERSION;
+}
+
+int vm_create_on(struct tvmm_vm **out, const struct tvmm_config *cfg, const struct host *host, struct tvmm_error *err)
+{
+	pthread_condattr_t attr;
+	struct tvmm_vm *vm;
+	int ret;
+
+	ret = config_check(cfg, err);
+	if (ret)
+		return ret;
+	vm = calloc(1, sizeof(*vm));
+	if (!vm)
+		return err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
+	vm->host = host;
+	vm->created_ns = host->now_ns(host);
+	vm->end_fd = host->eventfd(host, 0, EFD_NONBLOCK);
+	if (vm->end_fd < 0) {
+		ret = err_set(err, TVMM_E_HOST, -vm->end_fd, NULL, "cannot create an eventfd");
+		free(vm);
+		return ret;
+	}
+	ret = machine_create(&vm->m, cfg, host, err);
+	if (ret) {
+		host->close(host, vm->end_fd);
+		free(vm);
+		return ret;
+	}
+	pthread_mutex_init(&vm->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&vm->changed, &attr);
+	pthread_condattr_destroy(&attr);
+	*out = vm;
+	return 0;
+}
+
+int tvmm_vm_create(struct tvmm_vm **out, const struct tvmm_config *cfg, struct tvmm_error *err)
+{
+	return vm_create_on(out, cfg, host_linux(), err);
+}
+
+static bool wants_restart(struct tvmm_vm *vm)
+{
+	bool yes;
+
+	pthread_mutex_lock(&vm->lock);
+	yes = vm->m->result.reason == TVMM_REBOOT && vm->m->on_reboot == CONFIG_REBOOT_RESTART && !vm->stop_requested;
+	pthread_mutex_unlock(&vm->lock);
+	return yes;
+}
+
+/* A fresh guest.  Where the host cannot make one, the machine ends, and says why. */
+static bool restart(struct tvmm_vm *vm)
+{
+	struct tvmm_error err;
+	int ret = machine_restart(vm->m, &err);
+
+	if (!ret)
+		ret = machine_start(vm->m, &err);
+	if (ret) {
+		pthread_mutex_lock(&vm->m->lock);
+		vm->m->result.reason = TVMM_HOST_ERROR;
+		snprintf(vm->m->result.detail, sizeof(vm->m->result.detail), "the guest rebooted and could not be restarted: "
+			 "%s%s%s", err.message, err.object[0] ? ": " : "", err.object);
+		pthread_mutex_unlock(&vm->m->lock);
+		return false;
+	}
+	/* A stop that came between the old guest's end and the new one's start. */
+	pthread_mutex_lock(&vm->lock);
+	if (vm->stop_requested)
+		machine_end(vm->m, TVMM_STOPPED, "stopped on request");
+	pthread_mutex_unlock(&vm->lock);
+	return true;
+}
+
+static void *life_main(void *arg)
+{
+	struct tvmm_vm *vm = arg;
+	uint64_t one = 1;
+	struct iovec iov = { &one, sizeof(one) };
+
+	do
+		machine_wait(vm->m);
+	while (wants_restart(vm) && restart(vm));
+	machine_finish(vm->m);
+
+	pthread_mutex_lock(&vm->lock);
+	vm->state = VM_ENDED;
+	pthread_cond_broadcast(&vm->changed);
+	pthread_mutex_unlock(&vm->lock);
+	vm->host->writev(vm->host, vm->end_fd, &iov, 1);
+	return NULL;
+}
+
+static int start_life(struct tvmm_vm *vm, struct tvmm_error *err)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int ret;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, KIB(128));
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = pthread_create(&vm->life, &attr, life_main, vm);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	if (ret)
+		return err_set(err, TVMM_E_HOST, ret, NULL, "cannot start the lifecycle thread");
+	pthread_setname_np(vm->life, "tinyvmm/life");
+	vm->life_started = true;
+	return 0;
+}
+
+int tvmm_vm_start(struct tvmm_vm *vm, struct tvmm_error *err)
+{
+	int ret;
+
+	pthread_mutex_lock(&vm->lock);
+	if (vm->state != VM_CREATED) {
+		ret = err_set(err, TVMM_E_BUSY, EBUSY, NULL, "the machine was started or stopped before");
+	} else {
+		ret = machine_start(vm->m, err);
+		if (!ret) {
+			ret = start_life(vm, err);
+			if (ret) {
+				machine_end(vm->m, TVMM_HOST_ERROR, "the lifecycle thread could not be started");
+				machine_wait(vm->m);
+				machine_finish(vm->m);
+			}
+		}
+		vm->state = ret ? VM_ENDED : VM_RUNNING;
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
+}
+
+int tvmm_vm_request(struct tvmm_vm *vm, int request, struct tvmm_error *err)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&vm->lock);
+	switch (request) {
+	case TVMM_REQ_STOP:
+		vm->stop_requested = true;
+		if (vm->state == VM_CREATED)
+			vm->state = VM_ENDED;
+		machine_end(vm->m, TVMM_STOPPED, "stopped on request");
+		break;
+	case TVMM_REQ_POWER_BUTTON:
+		if (vm->state == VM_RUNNING)
+			machine_power_button(vm->m);
+		break;
+	default:
+		ret = err_set(err, TVMM_E_CONFIG, EINVAL, NULL, "request %d is not known", request);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
+}
+
+/* Copies as much as the caller's structure holds; its size field stays the caller's. */
+static void copy_sized(void *dst, size_t dst_size, const void *src, size_t src_size)
+{
+	memset((char *)dst + sizeof(size_t), 0, dst_size - sizeof(size_t));
+	memcpy((char *)dst + sizeof(size_t), (const char *)src + sizeof(size_t), MIN(dst_size, src_size) - sizeof(size_t));
+}
+
+int tvmm_vm_wait(struct tvmm_vm *vm, int timeout_ms, struct tvmm_result *result)
+{
+	struct timespec until;
+	int ret = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += timeout_ms % 1000 * 1000000L;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&vm->lock);
+	while (vm->state != VM_ENDED && ret != ETIMEDOUT) {
+		if (timeout_ms < 0)
+			pthread_cond_wait(&vm->changed, &vm->lock);
+		else
+			ret = pthread_cond_timedwait(&vm->changed, &vm->lock, &until);
+	}
+	ret = vm->state == VM_ENDED ? 0 : -ETIMEDOUT;
+	if (result && result->size > sizeof(size_t)) {
+		struct tvmm_result now = { .reason = TVMM_RUNNING };
+
+		if (!ret) {
+			pthread_mutex_lock(&vm->m->lock);
+			now = vm->m->result;
+			pthread_mutex_unlock(&vm->m->lock);
+		}
+		copy_sized(result, result->size, &now, sizeof(now));
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
+}
+
+int tvmm_vm_fd(const struct tvmm_vm *vm)
+{
+	return vm->end_fd;
+}
+
+int tvmm_vm_stats(struct tvmm_vm *vm, struct tvmm_stats *stats)
+{
+	struct tvmm_stats s = { 0 };
+	uint64_t first = atomic_load(&vm->m->first_run_ns);
+
+	if (stats->size <= sizeof(size_t))
+		return -EINVAL;
+	machine_stats(vm->m, &s);
+	s.ns_to_run = first ? first - vm->created_ns : 0;
+	copy_sized(stats, stats->size, &s, sizeof(s));
+	return 0;
+}
+
+int tvmm_vm_describe(struct tvmm_vm *vm, char *buf, size_t len)
+{
+	if (len)
+		snprintf(buf, len, "%s", vm->m->description);
+	return len ? 0 : -EINVAL;
+}
+
+void tvmm_vm_free(struct tvmm_vm *vm)
+{
+	if (!vm)
+		return;
+	tvmm_vm_request(vm, TVMM_REQ_STOP, NULL);
+	if (vm->life_started)
+		pthread_join(vm->life, NULL);
+	machine_destroy(vm->m);
+	vm->host->close(vm->host, vm->end_fd);
+	pthread_cond_destroy(&vm->changed);
+	pthread_mutex_destroy(&vm->lock);
+	free(vm);
+}
