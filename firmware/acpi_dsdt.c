@@ -72,11 +72,18 @@ static void put_pci_dsm(struct aml *a)
 	aml_end(a, method);
 }
 
-/*
- * The root bridge.  It has no _OSC: there is no port for hot-plug, errors or power events, so nothing to hand over, and
- * Linux then says one line at its info level where _OSC would make it say two.  It has no _PRT: no function has an
- * interrupt pin.
- */
+/* Whatever part of PCI Express the guest asks to control is its own: the answer is the question.  Nothing here uses what
+ * is granted, but without _OSC Linux says at length that the platform keeps control. */
+static void put_pci_osc(struct aml *a)
+{
+	size_t method = aml_method(a, "_OSC", 4, false);
+
+	aml_return(a);
+	aml_arg(a, 3);
+	aml_end(a, method);
+}
+
+/* The root bridge.  It has no _PRT: no function has an interrupt pin. */
 static void put_pci(struct aml *a, const struct acpi_desc *d)
 {
 	size_t dev = aml_device(a, "PCI0"), crs;
@@ -94,6 +101,7 @@ static void put_pci(struct aml *a, const struct acpi_desc *d)
 	if (d->pci_mem64.size)
 		aml_res_mem64(a, d->pci_mem64.base, d->pci_mem64.size, true);
 	aml_crs_end(a, crs);
+	put_pci_osc(a);
 	put_pci_dsm(a);
 	aml_end(a, dev);
 }
