@@ -2,7 +2,7 @@
 /*
  * acpi.c - see acpi.h.  The fixed tables; the DSDT is acpi_dsdt.c's.
  *
- *	area	RSDP | XSDT | DSDT, FADT, MADT, MCFG, each on a multiple of 16
+ *	area	RSDP | XSDT | DSDT, FADT, MADT, MCFG, each on a multiple of 16 | ... | reset code at 0xffff0
  *
  * Why so few: Linux takes the CPUs from the MADT, the power registers from the FADT and the rest from the DSDT.  There
  * is no FACS (hardware-reduced machines need none), and no processor objects (no power states to describe).
@@ -21,6 +21,7 @@
 #define XSDT_MAX_TABLES 8
 #define FIRST_TABLE_AT (XSDT_AT + HEADER_SIZE + XSDT_MAX_TABLES * 8 + 12)
 #define TABLE_ALIGN 16
+#define RESET_CODE_SIZE 16
 
 static_assert(FIRST_TABLE_AT % TABLE_ALIGN == 0, "the first table is aligned as the others are");
 
@@ -205,6 +206,25 @@ static void put_roots(struct tables *t)
 	rsdp.buf[32] = checksum(rsdp.buf, RSDP_SIZE);
 }
 
+/*
+ * Where a PC's CPU starts, F000:FFF0 in real mode, stands code that writes the reset register.  Linux needs it: on a
+ * hardware-reduced machine it wants to reboot through EFI (efi_reboot_required()), and where there is no EFI it jumps
+ * here, past the ACPI register and all else.  Without this its reboot would end in a triple fault, or nowhere.
+ */
+static void put_reset_code(uint8_t *at, const struct acpi_desc *d)
+{
+	struct aml code = { .buf = at, .cap = RESET_CODE_SIZE };
+
+	aml_u8(&code, 0xfa); /* cli */
+	aml_u8(&code, 0xba); /* mov dx, port */
+	aml_u16(&code, d->reset_port);
+	aml_u8(&code, 0xb0); /* mov al, value */
+	aml_u8(&code, d->reset_value);
+	aml_u8(&code, 0xee);	/* out dx, al */
+	aml_u8(&code, 0xf4);	/* hlt */
+	aml_u16(&code, 0xfdeb); /* jmp to the hlt */
+}
+
 static bool window_ok(const struct acpi_window *w, uint64_t end)
 {
 	return !w->size || (w->base < end && w->size <= end - w->base);
@@ -240,6 +260,10 @@ int acpi_build(const struct acpi_desc *d, const struct gmem *mem, struct gpa are
 	if (!t.a.buf || size < FIRST_TABLE_AT || area.addr % TABLE_ALIGN || area.addr >= GIB(4))
 		return err_set(err, TVMM_E_CONFIG, 0, "ACPI tables", "no room for them at %#lx", area.addr);
 	t.a.cap = size;
+	if (d->reset_port && area.addr + size == MIB(1)) {
+		t.a.cap -= RESET_CODE_SIZE;
+		put_reset_code(t.a.buf + t.a.cap, d);
+	}
 	zeros(&t.a, FIRST_TABLE_AT);
 	dsdt = table_begin(&t.a, "DSDT", 2); /* from 2 on, integers have 64 bits */
 	acpi_dsdt_body(&t.a, d);

@@ -44,7 +44,8 @@ struct acpi_desc {
 
 /*
  * Writes all tables into [area, area + size), which the memory map keeps from being RAM.  The RSDP is the first: AREA is
- * a multiple of 16, below 4 GiB, and in 0xe0000-0xfffff where guests that are not told search for it.  -EINVAL: that is
+ * a multiple of 16, below 4 GiB, and in 0xe0000-0xfffff where guests that are not told search for it.  An area that ends
+ * at 1 MiB also gets code at the reset vector, 0xffff0, that writes the reset register; Linux reboots through it.  -EINVAL: that is
  * not so, or not RAM, D contradicts itself, or there are more CPUs than the area has room for.
  */
 int acpi_build(const struct acpi_desc *d, const struct gmem *mem, struct gpa area, uint64_t size, struct gpa *rsdp,

@@ -156,9 +156,28 @@ START_TEST(devices)
 	ck_assert(holds(t, "ACPI0013", 9));
 	ck_assert(holds(t, "QEMU0001", 9));
 	ck_assert(holds(t, "_DSM", 4));
+	ck_assert(holds(t, "\x14\x08_OSC\x04\xa4\x6b", 9)); /* returns what it was asked */
 	ck_assert(holds(t, "\x08\\_S5_\x12\x08\x04\x0a\x05\x0a\x05\x00\x00", 15));
 	/* The configuration space of four buses, kept for the bridge. */
 	ck_assert(holds(t, "\x00\x00\x00\xe0\0\0\0\0\xff\xff\x3f\xe0\0\0\0\0", 16));
+}
+END_TEST
+
+/* cli; mov dx, 0xcf9; mov al, 6; out dx, al; hlt; jmp to the hlt: only at the end of the first MiB. */
+START_TEST(reset_code)
+{
+	struct acpi_desc d = typical;
+	struct gpa rsdp;
+
+	build(&d);
+	ck_assert_mem_eq(ram + 0xffff0, "\xfa\xba\xf9\x0c\xb0\x06\xee\xf4\xeb\xfd\xee", 11);
+	ck_assert_uint_eq(ram[0xfffef], 0xee);
+	setup_ram();
+	ck_assert_int_eq(acpi_build(&d, &mem, GPA(AREA), AREA_SIZE - 16, &rsdp, NULL), 0);
+	ck_assert_uint_eq(ram[0xffff0], 0xee);
+	d.reset_port = 0;
+	build(&d);
+	ck_assert_uint_eq(ram[0xffff0], 0xee);
 }
 END_TEST
 
@@ -259,7 +278,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { fadt,	      madt, mcfg,      devices, what_is_not_there,
+	const TTest *const tests[] = { fadt,	      madt, mcfg,      devices, reset_code, what_is_not_there,
 					      contradictions, room, many_cpus, NULL };
 
 	return test_main("acpi", tests);
