@@ -174,8 +174,8 @@ static const char *indirect_fault(const struct virtq *q, const struct vring_desc
 }
 
 /*
- * Follows the chain from REQ->head.  STEPS counts descriptors that carry data, of the ring's table and of the indirect
- * one together; each table can be used up at most once, so whatever the guest links, this ends.
+ * Follows the chain from REQ->head.  STEPS counts descriptors that carry data; each table can be used up at most once,
+ * and both together give at most VIRTQ_MAX_SEGS segments, so whatever the guest links, this ends.
  */
 static int walk_chain(struct virtq *q, struct virtq_req *req)
 {
@@ -199,7 +199,7 @@ static int walk_chain(struct virtq *q, struct virtq_req *req)
 				return vq_break(q, "descriptor %u %s", i, why ? why : "has a table outside RAM");
 			in_table = true;
 			n = d.len / sizeof(d);
-			limit = MIN(steps + n, VIRTQ_MAX_SEGS);
+			limit = steps + n;
 			i = 0;
 			continue;
 		}

@@ -56,7 +56,7 @@ struct virtq {
 
 /*
  * Checks the layout against virtio 1.2, 2.7: power-of-two size in 1..VIRTQ_MAX_SIZE, aligned areas, all of each inside
- * RAM.  Returns 0, or -EINVAL with *WHY a constant sentence, and the queue then is not live.
+ * RAM, none over another.  Returns 0, or -EINVAL with *WHY a constant sentence, and the queue then is not live.
  */
 int vq_activate(struct virtq *q, const struct gmem *mem, const struct virtq_layout *l, bool event_idx, bool indirect,
 		const char **why);
