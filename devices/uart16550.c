@@ -126,18 +126,21 @@ static void clear_rx(struct uart *u)
 
 static void transmit(struct uart *u, uint8_t c)
 {
+	/* The line falls before it rises again: an interrupt controller that looks for edges must see the next one. */
 	u->thre_pending = false;
+	update(u);
 	if (u->mcr & MCR_LOOP) {
 		receive(u, c);
-	} else if (u->chr && (!(u->lsr & LSR_THRE) || !chardev_put(u->chr, &c, 1))) {
-		u->lost++; /* the driver did not wait for the transmitter */
-		u->lsr &= (uint8_t)~(LSR_THRE | LSR_TEMT);
-		return;
-	} else if (u->chr && !chardev_room(u->chr)) {
-		u->lsr &= (uint8_t)~(LSR_THRE | LSR_TEMT);
-		return;
+	} else if (u->chr) {
+		if (!chardev_put(u->chr, &c, 1))
+			u->lost++; /* the driver did not wait for the transmitter */
+		/* THRE invites the driver to fill the FIFO without looking again. */
+		if (chardev_room(u->chr) < UART_FIFO) {
+			u->lsr &= (uint8_t)~(LSR_THRE | LSR_TEMT);
+			return;
+		}
 	}
-	u->thre_pending = true;
+	u->thre_pending = u->lsr & LSR_THRE;
 }
 
 void uart_drained(void *arg)
@@ -270,12 +273,20 @@ static void uart_write(void *dev, uint64_t off, unsigned size, uint64_t wide)
 		break; /* LSR and MSR are for reading */
 	}
 	update(u);
-	if (u->chr && off == REG_MCR && !(val & MCR_LOOP))
-		chardev_rx_ready(u->chr); /* loopback had cut the line */
+	/* Loopback ends, a terminal is ready, the FIFO is emptied or switched on: each may make room for input. */
+	if (u->chr && (off == REG_MCR || off == REG_IER || off == REG_IIR_FCR))
+		chardev_rx_ready(u->chr);
 	pthread_mutex_unlock(&u->lock);
 }
 
 const struct bus_ops uart_ops = { uart_read, uart_write };
+
+static bool wants_input(const struct uart *u)
+{
+	if (u->mcr & MCR_LOOP) /* the line is cut off */
+		return false;
+	return u->mcr & (MCR_DTR | MCR_RTS) || u->ier & IER_RX;
+}
 
 static size_t uart_room(struct chardev_rx *rx)
 {
@@ -283,7 +294,7 @@ static size_t uart_room(struct chardev_rx *rx)
 	size_t room;
 
 	pthread_mutex_lock(&u->lock);
-	room = u->mcr & MCR_LOOP ? 0 : depth(u) - u->fifo_used; /* in loopback the line is cut off */
+	room = wants_input(u) ? depth(u) - u->fifo_used : 0;
 	pthread_mutex_unlock(&u->lock);
 	return room;
 }

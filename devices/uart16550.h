@@ -3,7 +3,10 @@
  * uart16550.h - a complete 16550A (National Semiconductor PC16550D): FIFOs, interrupts, loopback, line and modem status.
  *
  * Registers are used by vCPU threads, input arrives on the I/O loop; uart->lock guards all of it.  Transmitted bytes go
- * to the chardev at once; while that is full the transmitter stays busy (THRE clear), which is the back-pressure.
+ * to the chardev at once; while that is nearly full the transmitter stays busy (THRE clear), which is the back-pressure.
+ *
+ * Input waits in the host's descriptor until the guest is a terminal that is ready: it asserts DTR or RTS, or enables the
+ * receive interrupt.  A driver empties the FIFO when it starts, and would lose what was typed or piped in before.
  */
 #ifndef TVMM_DEVICES_UART16550_H
 #define TVMM_DEVICES_UART16550_H
