@@ -58,7 +58,7 @@ static int plug(struct machine *m, struct virtio_pci *vp, struct virtio_dev *dev
 
 static int build_virtio(struct machine *m, struct tvmm_error *err)
 {
-	int ret = plug(m, &m->vcon_pci, &m->vcon.dev, SLOT_CONSOLE, err);
+	int ret = m->has_vcon ? plug(m, &m->vcon_pci, &m->vcon.dev, SLOT_CONSOLE, err) : 0;
 
 	if (!ret)
 		ret = plug(m, &m->rng_pci, &m->rng.dev, SLOT_RNG, err);
@@ -67,13 +67,20 @@ static int build_virtio(struct machine *m, struct tvmm_error *err)
 	return ret;
 }
 
-/* Input goes where the guest's /dev/console is: to the last console= of its command line. */
-static void choose_input(struct machine *m)
+/*
+ * The serial port is always there; the virtio console only for a command line that names it.  A kernel that has it sets
+ * it up with some hundred and thirty exits, and a guest's init would put a second login prompt on it.  Input goes where
+ * the guest's /dev/console is: to the last console= of its command line.
+ */
+static void choose_consoles(struct machine *m)
 {
-	char name[16] = "";
+	char last[16] = "";
 
-	cmdline_last(m->cmdline.text, "console", name, sizeof(name));
-	m->console.rx = strncmp(name, "hvc", 3) ? &m->uart.rx : &m->vcon.rx;
+	m->has_vcon = strstr(m->cmdline.text, "console=hvc") != NULL;
+	if (m->has_vcon)
+		virtio_console_init(&m->vcon, "console", &m->console, &m->mem, &m->loop, &m->log);
+	cmdline_last(m->cmdline.text, "console", last, sizeof(last));
+	m->console.rx = m->has_vcon && !strncmp(last, "hvc", 3) ? &m->vcon.rx : &m->uart.rx;
 }
 
 static int build_devices(struct machine *m, struct tvmm_error *err)
@@ -88,11 +95,10 @@ static int build_devices(struct machine *m, struct tvmm_error *err)
 	pci_init(&m->pci, m->ecam.ram);
 	/* A host bridge at 00:00.0 is what every operating system expects to find first.  The id is Red Hat's for QEMU's. */
 	pci_func_init(&m->pci, &m->host_bridge, SLOT_HOST_BRIDGE, "host bridge", 0x1b36, 0x0008, 0x060000, 0, 0x1af4, 0x1100);
-	virtio_console_init(&m->vcon, "console", &m->console, &m->mem, &m->loop, &m->log);
+	choose_consoles(m);
 	virtio_rng_init(&m->rng, "rng", &m->mem, &m->loop, &m->log);
 	for (unsigned i = 0; i < m->n_disks; i++)
 		virtio_blk_init(&m->disk[i].blk, m->disk[i].name, m->disk[i].disk, m->disk[i].serial, &m->mem, &m->loop, &m->log);
-	choose_input(m);
 	m->guest_ok = true; /* from here on guest_destroy() has something to do */
 
 	ret = build_virtio(m, err);
@@ -124,10 +130,10 @@ static int map_bells(struct machine *m, struct virtio_pci *vp, struct tvmm_error
 
 static int map_devices(struct machine *m, struct tvmm_error *err)
 {
-	int ret = map_bells(m, &m->vcon_pci, err);
+	int ret = map_bells(m, &m->rng_pci, err);
 
-	if (!ret)
-		ret = map_bells(m, &m->rng_pci, err);
+	if (!ret && m->has_vcon)
+		ret = map_bells(m, &m->vcon_pci, err);
 	for (unsigned i = 0; !ret && i < m->n_disks; i++)
 		ret = map_bells(m, &m->disk[i].pci, err);
 	/* Configuration space that exists is read without an exit; writes, and devices that are not there, come to us. */
@@ -269,7 +275,8 @@ void guest_quiesce(struct machine *m)
 {
 	if (!m->guest_ok)
 		return;
-	virtio_set_status(&m->vcon.dev, 0);
+	if (m->has_vcon)
+		virtio_set_status(&m->vcon.dev, 0);
 	virtio_set_status(&m->rng.dev, 0);
 	for (unsigned i = 0; i < m->n_disks; i++)
 		virtio_set_status(&m->disk[i].blk.dev, 0);
@@ -283,9 +290,11 @@ void guest_destroy(struct machine *m)
 	if (!m->guest_ok)
 		return;
 	m->console.rx = NULL;
-	virtio_pci_fini(&m->vcon_pci);
+	if (m->has_vcon) {
+		virtio_pci_fini(&m->vcon_pci);
+		virtio_console_fini(&m->vcon);
+	}
 	virtio_pci_fini(&m->rng_pci);
-	virtio_console_fini(&m->vcon);
 	virtio_rng_fini(&m->rng);
 	for (unsigned i = 0; i < m->n_disks; i++) {
 		virtio_pci_fini(&m->disk[i].pci);

@@ -149,6 +149,9 @@ static int build_cmdline(struct machine *m, const struct tvmm_config *cfg, struc
 		/* The serial port, for every kernel has its driver built in: its first line appears whatever is a module. */
 		if (!cmdline_has(user, "console"))
 			ret = cmdline_append(&m->cmdline, "console=ttyS0", err);
+		/* There is one serial port, and nothing for the early scan of PCI by ports: do not look for more. */
+		if (!ret)
+			ret = cmdline_append(&m->cmdline, "8250.nr_uarts=1 pci=noearly", err);
 		if (!ret && cfg->on_panic != CONFIG_PANIC_STAY && !cmdline_has(user, "panic"))
 			ret = cmdline_append(&m->cmdline, "panic=-1", err);
 		for (unsigned i = 0; !ret && i < cfg->disk_count; i++) {

@@ -81,6 +81,7 @@ struct machine {
 	struct uart uart;
 	struct acpi_power power;
 	struct pvpanic pvpanic;
+	bool has_vcon;
 	struct virtio_console vcon;
 	struct virtio_pci vcon_pci;
 	struct virtio_rng rng;
