@@ -18,6 +18,7 @@ struct disk_raw {
 	struct disk disk;
 	const struct host *host;
 	int fd;
+	bool is_device;
 	bool failed; /* a flush failed: what was written may be lost, and nothing more is accepted */
 };
 
@@ -91,7 +92,7 @@ static void raw_close(struct disk *d)
 
 static const struct disk_ops raw_ops = { raw_readv, raw_writev, raw_flush, raw_close };
 
-/* Who holds a lock on it: /proc/locks names no path, but device and inode; OFD locks have pid -1 there. */
+/* Who holds it is known for a POSIX lock alone: an OFD lock belongs to no process, and is reported with pid -1. */
 static int lock_image(struct disk_raw *r, const char *path, bool ro, struct tvmm_error *err)
 {
 	struct flock fl = { .l_type = ro ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
@@ -108,13 +109,17 @@ static int lock_image(struct disk_raw *r, const char *path, bool ro, struct tvmm
 	return -EBUSY;
 }
 
+#define N_IMAGES 6 /* what qemu-img can convert comes first */
+
 static const struct {
 	const char *what;
 	unsigned off, len;
 	char magic[8];
 } formats[] = {
 	{ "a qcow2 image", 0, 4, "QFI\xfb" },
+	{ "a QED image", 0, 4, "QED\0" },
 	{ "a VMDK image", 0, 4, "KDMV" },
+	{ "a VHD image", 0, 8, "conectix" },
 	{ "a VHDX image", 0, 8, "vhdxfile" },
 	{ "a VDI image", 64, 4, "\x7f\x10\xda\xbe" },
 	{ "an xz file", 0, 6, "\xfd" "7zXZ\0" },
@@ -132,7 +137,7 @@ static int refuse_formats(struct disk_raw *r, const char *path, struct tvmm_erro
 		if (memcmp(head + formats[i].off, formats[i].magic, formats[i].len))
 			continue;
 		err_set(err, TVMM_E_IO, 0, path, "this is %s; only raw images can be used", formats[i].what);
-		if (i < 4)
+		if (i < N_IMAGES)
 			err_hint(err, "qemu-img convert -O raw %.150s %.150s.raw", path, path);
 		else
 			err_hint(err, "unpack it first");
@@ -150,6 +155,7 @@ static int find_size(struct disk_raw *r, const char *path, struct tvmm_error *er
 	if (ret)
 		return err_set(err, TVMM_E_IO, -ret, path, "cannot look at the disk image");
 	if (S_ISBLK(st.st_mode)) {
+		r->is_device = true;
 		ret = r->host->ioctl(r->host, r->fd, BLKGETSIZE64, (uintptr_t)&size);
 		if (ret >= 0)
 			ret = r->host->ioctl(r->host, r->fd, BLKSSZGET, (uintptr_t)&block);
@@ -172,6 +178,23 @@ static int find_size(struct disk_raw *r, const char *path, struct tvmm_error *er
 	return 0;
 }
 
+/* Opens a block device again, for ourselves alone: what the host has mounted must not be written behind its back. */
+static int claim_device(struct disk_raw *r, const char *path, struct tvmm_error *err)
+{
+	int fd = r->host->open(r->host, path, O_RDWR | O_EXCL | O_NOCTTY | O_NONBLOCK, 0);
+
+	if (fd < 0) {
+		err_set(err, fd == -EBUSY ? TVMM_E_BUSY : TVMM_E_IO, -fd, path,
+			"the block device cannot be had for writing alone");
+		if (fd == -EBUSY)
+			err_hint(err, "it is mounted, or in use by something else (lsblk %.200s tells)", path);
+		return fd;
+	}
+	r->host->close(r->host, r->fd);
+	r->fd = fd;
+	return 0;
+}
+
 int disk_raw_open(struct disk **out, const struct host *h, const char *path, bool ro, struct tvmm_error *err)
 {
 	struct disk_raw *r = calloc(1, sizeof(*r));
@@ -190,6 +213,8 @@ int disk_raw_open(struct disk **out, const struct host *h, const char *path, boo
 		return ret;
 	}
 	ret = find_size(r, path, err);
+	if (!ret && r->is_device && !ro)
+		ret = claim_device(r, path, err);
 	if (!ret)
 		ret = refuse_formats(r, path, err);
 	if (!ret)

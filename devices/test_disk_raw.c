@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_disk_raw.c - images that are refused, and with which words; transfers that come in pieces; a host whose disk
+ * fails, is full, shrinks, or loses what it was to flush.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "bits.h"
+#include "disk.h"
+#include "test.h"
+#include "test_host.h"
+
+#define SIZE 65536u
+
+static char path[] = "/tmp/tvmm-disk-XXXXXX";
+
+static void image_new(void)
+{
+	strcpy(path + sizeof(path) - 7, "XXXXXX");
+	int fd = mkstemp(path);
+
+	for (unsigned i = 0; i < SIZE / 4; i++)
+		ck_assert_int_eq(write(fd, &i, 4), 4);
+	close(fd);
+}
+
+static void image_free(void)
+{
+	unlink(path);
+}
+
+static int count_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void overwrite(unsigned off, const void *buf, size_t len)
+{
+	int fd = open(path, O_WRONLY);
+
+	ck_assert_int_eq(pwrite(fd, buf, len, off), (ssize_t)len);
+	close(fd);
+}
+
+static struct disk *open_ok(struct test_host *th, bool ro)
+{
+	struct disk *d = NULL;
+
+	test_host_init(th);
+	ck_assert_int_eq(disk_raw_open(&d, &th->h, path, ro, NULL), 0);
+	ck_assert_uint_eq(d->size, SIZE);
+	ck_assert_uint_eq(d->block_size, 512);
+	ck_assert(d->ro == ro);
+	return d;
+}
+
+static void open_refused(int ret, bool ro, const char *message, const char *hint)
+{
+	struct disk *d = NULL;
+	struct tvmm_error err = { 0 };
+	int fds = count_fds();
+
+	ck_assert_int_eq(disk_raw_open(&d, host_linux(), path, ro, &err), ret);
+	ck_assert_ptr_null(d);
+	ck_assert_str_eq(err.object, path);
+	ck_assert_msg(strstr(err.message, message), "%s", err.message);
+	ck_assert_msg(strstr(err.hint, hint), "%s", err.hint);
+	ck_assert_int_eq(count_fds(), fds);
+}
+
+START_TEST(sizes)
+{
+	image_new();
+	ck_assert_int_eq(truncate(path, 1000), 0);
+	open_refused(-EINVAL, false, "1000 bytes", "truncate -s %512 /tmp/tvmm-disk");
+	ck_assert_int_eq(truncate(path, 0), 0);
+	open_refused(-EINVAL, false, "empty", "");
+	image_free();
+	open_refused(-ENOENT, false, "cannot open", "");
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	open_refused(-EINVAL, false, "neither a regular file nor a block device", "");
+	unlink(path);
+	ck_assert_int_eq(mkdir(path, 0700), 0);
+	open_refused(-EINVAL, true, "neither a regular file nor a block device", "");
+	rmdir(path);
+}
+END_TEST
+
+START_TEST(formats)
+{
+	static const struct {
+		unsigned off, len;
+		const char *magic, *name, *hint;
+	} f[] = {
+		{ 0, 4, "QFI\xfb", "qcow2", "qemu-img convert -O raw" },
+		{ 0, 4, "QED\0", "QED", "qemu-img convert -O raw" },
+		{ 0, 4, "KDMV", "VMDK", "qemu-img convert -O raw" },
+		{ 0, 8, "conectix", "VHD ", "qemu-img convert -O raw" },
+		{ 0, 8, "vhdxfile", "VHDX", "qemu-img convert -O raw" },
+		{ 64, 4, "\x7f\x10\xda\xbe", "VDI", "qemu-img convert -O raw" },
+		{ 0, 6, "\xfd" "7zXZ\0", "xz", "unpack" },
+		{ 0, 4, "\x28\xb5\x2f\xfd", "zstd", "unpack" },
+		{ 0, 2, "\x1f\x8b", "gzip", "unpack" },
+	};
+	struct test_host th;
+
+	image_new();
+	overwrite(f[_i].off, f[_i].magic, f[_i].len);
+	open_refused(-EINVAL, true, f[_i].name, f[_i].hint);
+	open_refused(-EINVAL, false, f[_i].name, f[_i].hint);
+	overwrite(f[_i].off, "\0", 1); /* almost is not enough */
+	struct disk *d = open_ok(&th, false);
+
+	d->ops->close(d);
+	image_free();
+}
+END_TEST
+
+START_TEST(locks)
+{
+	struct test_host th, th2;
+	struct disk *a, *b;
+	struct flock fl = { .l_type = F_WRLCK };
+	char want[64];
+	int p[2], fd;
+	pid_t pid;
+
+	image_new();
+	a = open_ok(&th, false);
+	open_refused(-EBUSY, false, "in use", "another virtual machine");
+	open_refused(-EBUSY, true, "in use", "another virtual machine");
+	a->ops->close(a);
+	a = open_ok(&th, true);
+	b = open_ok(&th2, true); /* readers share */
+	open_refused(-EBUSY, false, "in use", "another virtual machine");
+	a->ops->close(a);
+	b->ops->close(b);
+
+	/* A process that holds an ordinary lock is named. */
+	ck_assert_int_eq(pipe(p), 0);
+	pid = fork();
+	if (!pid) {
+		char c;
+
+		fd = open(path, O_RDWR);
+		if (fcntl(fd, F_SETLK, &fl))
+			_exit(1);
+		close(p[1]);
+		kill(getpid(), SIGSTOP);
+		_exit(read(p[0], &c, 1) == 0);
+	}
+	int status;
+
+	ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
+	ck_assert(WIFSTOPPED(status));
+	snprintf(want, sizeof(want), "process %d ", pid);
+	open_refused(-EBUSY, false, "in use", want);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	close(p[0]);
+	close(p[1]);
+	a = open_ok(&th, false);
+	a->ops->close(a);
+	image_free();
+}
+END_TEST
+
+/* Splits BUF into segments of 1, 2, 4 ... bytes and some empty ones. */
+static unsigned split(uint8_t *buf, size_t len, struct iovec *iov)
+{
+	unsigned n = 0;
+
+	for (size_t part = 1; len; part *= 2) {
+		part = MIN(part, len);
+		iov[n++] = (struct iovec){ buf, part };
+		iov[n++] = (struct iovec){ buf, 0 };
+		buf += part;
+		len -= part;
+	}
+	return n;
+}
+
+START_TEST(pieces)
+{
+	struct test_host th;
+	struct disk *d;
+	static uint8_t buf[8192], back[8192];
+	struct iovec iov[64];
+
+	image_new();
+	d = open_ok(&th, false);
+	th.max_io = 1000;
+	test_host_fail(&th, OP_PREADV, 3, EINTR);
+	ck_assert_int_eq(d->ops->readv(d, iov, split(buf, sizeof(buf), iov), 512), 0);
+	for (unsigned i = 0; i < sizeof(buf) / 4; i++)
+		if (load_le32(buf + 4 * i) != 128 + i)
+			ck_abort_msg("word %u", i);
+	for (unsigned i = 0; i < sizeof(buf); i++)
+		buf[i] = (uint8_t)(i * 7);
+	test_host_fail(&th, OP_PWRITEV, 2, EINTR);
+	ck_assert_int_eq(d->ops->writev(d, iov, split(buf, sizeof(buf), iov), SIZE - sizeof(buf)), 0);
+	ck_assert_uint_gt(th.calls[OP_PWRITEV], 8);
+	th.max_io = 0;
+	ck_assert_int_eq(d->ops->readv(d, iov, split(back, sizeof(back), iov), SIZE - sizeof(back)), 0);
+	ck_assert_mem_eq(buf, back, sizeof(buf));
+	test_host_fail(&th, OP_FDATASYNC, 1, EINTR);
+	ck_assert_int_eq(d->ops->flush(d), 0);
+	ck_assert_uint_eq(th.calls[OP_FDATASYNC], 2);
+	ck_assert_int_eq(d->ops->readv(d, iov, 0, 0), 0);
+	d->ops->close(d);
+	image_free();
+}
+END_TEST
+
+START_TEST(errors)
+{
+	struct test_host th;
+	struct disk *d;
+	uint8_t buf[1024] = { 0 };
+	struct iovec iov[64];
+
+	image_new();
+	d = open_ok(&th, false);
+	test_host_fail(&th, OP_PREADV, 1, EIO);
+	ck_assert_int_eq(d->ops->readv(d, iov, split(buf, 1024, iov), 0), -EIO);
+	ck_assert_int_eq(d->ops->readv(d, iov, split(buf, 1024, iov), 0), 0);
+	/* No room, in the middle of a write: an error, and the next one may succeed. */
+	th.max_io = 512;
+	test_host_fail(&th, OP_PWRITEV, 2, ENOSPC);
+	ck_assert_int_eq(d->ops->writev(d, iov, split(buf, 1024, iov), 0), -ENOSPC);
+	ck_assert_int_eq(d->ops->writev(d, iov, split(buf, 1024, iov), 0), 0);
+	th.max_io = 0;
+	/* The image shrinks under us. */
+	ck_assert_int_eq(truncate(path, 4096 + 512), 0);
+	ck_assert_int_eq(d->ops->readv(d, iov, split(buf, 1024, iov), 4096), -EIO);
+	ck_assert_int_eq(d->ops->readv(d, iov, split(buf, 512, iov), 4096), 0);
+	/* A flush that failed once makes liars of all that follow. */
+	test_host_fail(&th, OP_FDATASYNC, 1, ENOSPC);
+	ck_assert_int_eq(d->ops->flush(d), -EIO);
+	ck_assert_int_eq(d->ops->flush(d), -EIO);
+	ck_assert_uint_eq(th.calls[OP_FDATASYNC], 1);
+	ck_assert_int_eq(d->ops->writev(d, iov, split(buf, 512, iov), 0), -EIO);
+	ck_assert_int_eq(d->ops->readv(d, iov, split(buf, 512, iov), 0), 0);
+	d->ops->close(d);
+	image_free();
+}
+END_TEST
+
+START_TEST(read_only)
+{
+	struct test_host th;
+	struct disk *d;
+	uint8_t buf[512];
+	struct iovec iov[32];
+
+	image_new();
+	chmod(path, 0400);
+	d = open_ok(&th, true);
+	ck_assert_int_eq(d->ops->readv(d, iov, split(buf, 512, iov), 0), 0);
+	ck_assert_int_lt(d->ops->writev(d, iov, split(buf, 512, iov), 0), 0); /* the descriptor itself says no */
+	ck_assert_int_eq(d->ops->flush(d), 0);
+	d->ops->close(d);
+	image_free();
+}
+END_TEST
+
+static int fake_fstat(const struct host *h, int fd, struct stat *st)
+{
+	*st = (struct stat){ .st_mode = S_IFBLK | 0600 };
+	return 0;
+}
+
+static int fake_ioctl(const struct host *h, int fd, unsigned long req, uintptr_t arg)
+{
+	if (req == BLKGETSIZE64)
+		*(uint64_t *)arg = SIZE;
+	else if (req == BLKSSZGET)
+		*(int *)arg = 4096;
+	else
+		return -ENOTTY;
+	return 0;
+}
+
+static int busy_open(const struct host *h, const char *name, int flags, mode_t mode)
+{
+	return flags & O_EXCL ? -EBUSY : host_linux()->open(h, name, flags, mode);
+}
+
+START_TEST(block_device)
+{
+	struct test_host th;
+	struct tvmm_error err;
+	struct disk *d;
+	int fds;
+
+	image_new();
+	fds = count_fds();
+	test_host_init(&th);
+	th.h.fstat = fake_fstat;
+	th.h.ioctl = fake_ioctl;
+	ck_assert_int_eq(disk_raw_open(&d, &th.h, path, false, NULL), 0);
+	ck_assert_uint_eq(d->size, SIZE);
+	ck_assert_uint_eq(d->block_size, 4096);
+	ck_assert_uint_eq(th.calls[OP_OPEN], 2);
+	d->ops->close(d);
+	/* The host has it mounted: reading is allowed, writing is not. */
+	th.h.open = busy_open;
+	ck_assert_int_eq(disk_raw_open(&d, &th.h, path, true, NULL), 0);
+	d->ops->close(d);
+	ck_assert_int_eq(disk_raw_open(&d, &th.h, path, false, &err), -EBUSY);
+	ck_assert_int_eq(err.code, TVMM_E_BUSY);
+	ck_assert(strstr(err.hint, "mounted"));
+	ck_assert_int_eq(count_fds(), fds);
+	image_free();
+}
+END_TEST
+
+START_TEST(every_failure_of_open)
+{
+	bool done = false;
+	int fds;
+
+	image_new();
+	fds = count_fds();
+	for (unsigned at = 1; !done; at++) {
+		struct test_host th;
+		struct disk *d = NULL;
+		struct tvmm_error err = { 0 };
+		int ret;
+
+		test_host_init(&th);
+		test_host_fail(&th, OP_ANY, at, EIO);
+		ret = disk_raw_open(&d, &th.h, path, false, &err);
+		done = th.calls[OP_ANY] < at;
+		ck_assert(!ret == !!d);
+		if (d)
+			d->ops->close(d);
+		else
+			ck_assert_str_ne(err.message, "");
+		ck_assert_int_eq(count_fds(), fds);
+		ck_assert_uint_lt(at, 100);
+	}
+	image_free();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("disk_raw");
+	TCase *tc = tcase_create("disk_raw");
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_test(tc, sizes);
+	tcase_add_loop_test(tc, formats, 0, 9);
+	tcase_add_test(tc, locks);
+	tcase_add_test(tc, pieces);
+	tcase_add_test(tc, errors);
+	tcase_add_test(tc, read_only);
+	tcase_add_test(tc, block_device);
+	tcase_add_test(tc, every_failure_of_open);
+	suite_add_tcase(s, tc);
+	return test_run(s);
+}
