@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -114,6 +115,21 @@ static int linux_madvise(const struct host *h, void *addr, size_t len, int advic
 	return ret_int(madvise(addr, len, advice));
 }
 
+static ssize_t linux_process_madvise(const struct host *h, int pidfd, const struct iovec *iov, int n, int advice)
+{
+	return ret_size(syscall(SYS_process_madvise, pidfd, iov, (size_t)n, advice, 0u));
+}
+
+static int linux_pidfd_self(const struct host *h)
+{
+	return ret_int((int)syscall(SYS_pidfd_open, getpid(), 0u)); /* always close-on-exec */
+}
+
+static int linux_mincore(const struct host *h, void *addr, size_t len, unsigned char *vec)
+{
+	return ret_int(mincore(addr, len, vec));
+}
+
 static int linux_eventfd(const struct host *h, unsigned initial, int flags)
 {
 	return ret_int(eventfd(initial, flags | EFD_CLOEXEC));
@@ -186,6 +202,9 @@ const struct host *host_linux(void)
 		.mmap = linux_mmap,
 		.munmap = linux_munmap,
 		.madvise = linux_madvise,
+		.process_madvise = linux_process_madvise,
+		.pidfd_self = linux_pidfd_self,
+		.mincore = linux_mincore,
 		.eventfd = linux_eventfd,
 		.epoll_create = linux_epoll_create,
 		.epoll_ctl = linux_epoll_ctl,

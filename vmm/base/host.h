@@ -35,6 +35,10 @@ struct host {
 	int (*mmap)(const struct host *h, void **out, void *addr, size_t len, int prot, int flags, int fd, off_t off);
 	int (*munmap)(const struct host *h, void *addr, size_t len);
 	int (*madvise)(const struct host *h, void *addr, size_t len, int advice);
+	/* Advice for many ranges of this process at once: bytes advised, maybe fewer than asked.  PIDFD: pidfd_self(). */
+	ssize_t (*process_madvise)(const struct host *h, int pidfd, const struct iovec *iov, int n, int advice);
+	int (*pidfd_self)(const struct host *h);
+	int (*mincore)(const struct host *h, void *addr, size_t len, unsigned char *vec);
 	int (*eventfd)(const struct host *h, unsigned initial, int flags);
 	int (*epoll_create)(const struct host *h);
 	int (*epoll_ctl)(const struct host *h, int epfd, int op, int fd, struct epoll_event *ev);
