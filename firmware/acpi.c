@@ -15,25 +15,25 @@
 #include "aml.h"
 #include "bits.h"
 
-#define RSDP_SIZE 36
-#define HEADER_SIZE 36
-#define XSDT_AT 64
+#define RSDP_SIZE	36
+#define HEADER_SIZE	36
+#define XSDT_AT		64
 #define XSDT_MAX_TABLES 8
-#define FIRST_TABLE_AT (XSDT_AT + HEADER_SIZE + XSDT_MAX_TABLES * 8 + 12)
-#define TABLE_ALIGN 16
+#define FIRST_TABLE_AT	(XSDT_AT + HEADER_SIZE + XSDT_MAX_TABLES * 8 + 12)
+#define TABLE_ALIGN	16
 #define RESET_CODE_SIZE 16
 
 static_assert(FIRST_TABLE_AT % TABLE_ALIGN == 0, "the first table is aligned as the others are");
 
 /* FADT flags (ACPI 6.4, table 5.10) and IA-PC boot flags (table 5.11) */
-#define FADT_WBINVD BIT(0)
-#define FADT_PROC_C1 BIT(2)
-#define FADT_PWR_BUTTON BIT(4) /* no fixed-hardware power button */
-#define FADT_SLP_BUTTON BIT(5)
-#define FADT_RESET_REG_SUP BIT(10)
-#define FADT_HW_REDUCED BIT(20)
-#define BOOT_VGA_NOT_PRESENT BIT(2)
-#define BOOT_NO_CMOS_RTC BIT(5)
+#define FADT_WBINVD		     BIT(0)
+#define FADT_PROC_C1		     BIT(2)
+#define FADT_PWR_BUTTON		     BIT(4) /* no fixed-hardware power button */
+#define FADT_SLP_BUTTON		     BIT(5)
+#define FADT_RESET_REG_SUP	     BIT(10)
+#define FADT_HW_REDUCED		     BIT(20)
+#define BOOT_VGA_NOT_PRESENT	     BIT(2)
+#define BOOT_NO_CMOS_RTC	     BIT(5)
 #define PM_PROFILE_ENTERPRISE_SERVER 4
 
 /* The tables under construction, in guest RAM. */
@@ -242,7 +242,8 @@ static const char *contradiction(const struct acpi_desc *d)
 		return "the 32-bit PCI window leaves the first 4 GiB";
 	if (!window_ok(&d->pci_mem64, UINT64_MAX))
 		return "the 64-bit PCI window wraps";
-	if (d->ecam_base && (d->bus_first > d->bus_last || d->ecam_base % MIB(1) || d->ecam_base > UINT64_MAX - MIB(256)))
+	if (d->ecam_base &&
+	    (d->bus_first > d->bus_last || d->ecam_base % MIB(1) || d->ecam_base > UINT64_MAX - MIB(256)))
 		return "the PCI configuration window is not one";
 	return NULL;
 }
@@ -273,7 +274,8 @@ int acpi_build(const struct acpi_desc *d, const struct gmem *mem, struct gpa are
 	if (d->ecam_base)
 		put_mcfg(&t, d);
 	if (t.a.full)
-		return err_set(err, TVMM_E_CONFIG, 0, "ACPI tables", "%u CPUs do not fit into %lu bytes", d->cpus, size);
+		return err_set(err, TVMM_E_CONFIG, 0, "ACPI tables", "%u CPUs do not fit into %lu bytes", d->cpus,
+			       size);
 	put_roots(&t);
 	*rsdp = area;
 	return 0;

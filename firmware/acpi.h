@@ -38,15 +38,15 @@ struct acpi_desc {
 	uint16_t reset_port;
 	uint8_t reset_value;
 
-	uint32_t ged_gsi; /* edge, active high: a pulse is a press of the power button; 0: neither exists */
+	uint32_t ged_gsi;      /* edge, active high: a pulse is a press of the power button; 0: neither exists */
 	uint16_t pvpanic_port; /* 0: none */
 };
 
 /*
- * Writes all tables into [area, area + size), which the memory map keeps from being RAM.  The RSDP is the first: AREA is
- * a multiple of 16, below 4 GiB, and in 0xe0000-0xfffff where guests that are not told search for it.  An area that ends
- * at 1 MiB also gets code at the reset vector, 0xffff0, that writes the reset register; Linux reboots through it.  -EINVAL: that is
- * not so, or not RAM, D contradicts itself, or there are more CPUs than the area has room for.
+ * Writes all tables into [area, area + size), which the memory map keeps from being RAM.  The RSDP is the first: AREA
+ * is a multiple of 16, below 4 GiB, and in 0xe0000-0xfffff where guests that are not told search for it.  An area that
+ * ends at 1 MiB also gets code at the reset vector, 0xffff0, that writes the reset register; Linux reboots through it.
+ * -EINVAL: that is not so, or not RAM, D contradicts itself, or there are more CPUs than the area has room for.
  */
 int acpi_build(const struct acpi_desc *d, const struct gmem *mem, struct gpa area, uint64_t size, struct gpa *rsdp,
 	       struct tvmm_error *err);

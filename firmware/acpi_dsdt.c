@@ -9,7 +9,7 @@
 
 #include "bits.h"
 
-#define POWER_BUTTON "\\_SB_.PWRB"
+#define POWER_BUTTON   "\\_SB_.PWRB"
 #define BUTTON_PRESSED 0x80
 
 /* PCI Firmware Specification 3.3, 4.6: E5C937D0-3553-4D7A-9117-EA4D19C3434D, in the byte order of ToUUID(). */
@@ -72,8 +72,8 @@ static void put_pci_dsm(struct aml *a)
 	aml_end(a, method);
 }
 
-/* Whatever part of PCI Express the guest asks to control is its own: the answer is the question.  Nothing here uses what
- * is granted, but without _OSC Linux says at length that the platform keeps control. */
+/* Whatever part of PCI Express the guest asks to control is its own: the answer is the question.  Nothing here uses
+ * what is granted, but without _OSC Linux says at length that the platform keeps control. */
 static void put_pci_osc(struct aml *a)
 {
 	size_t method = aml_method(a, "_OSC", 4, false);

@@ -153,8 +153,9 @@ static uint32_t hex_digit(char c)
 /* Three letters of five bits, four hexadecimal digits; big-endian, as EISA had it. */
 void aml_eisa_id(struct aml *a, const char *id)
 {
-	uint32_t v = ((uint32_t)(id[0] - '@') << 26) | ((uint32_t)(id[1] - '@') << 21) | ((uint32_t)(id[2] - '@') << 16) |
-		     (hex_digit(id[3]) << 12) | (hex_digit(id[4]) << 8) | (hex_digit(id[5]) << 4) | hex_digit(id[6]);
+	uint32_t v = ((uint32_t)(id[0] - '@') << 26) | ((uint32_t)(id[1] - '@') << 21) |
+		     ((uint32_t)(id[2] - '@') << 16) | (hex_digit(id[3]) << 12) | (hex_digit(id[4]) << 8) |
+		     (hex_digit(id[5]) << 4) | hex_digit(id[6]);
 
 	aml_u8(a, OP_DWORD);
 	aml_u32(a, __builtin_bswap32(v));

@@ -31,10 +31,10 @@ void aml_int(struct aml *a, uint64_t v);
 void aml_string(struct aml *a, const char *s);
 void aml_path(struct aml *a, const char *path);
 void aml_eisa_id(struct aml *a, const char *id); /* "PNP0501" */
-void aml_name(struct aml *a, const char *name);  /* Name (NAME, what is written next) */
+void aml_name(struct aml *a, const char *name);	 /* Name (NAME, what is written next) */
 void aml_arg(struct aml *a, unsigned n);
 void aml_return(struct aml *a); /* Return (what is written next) */
-void aml_equal(struct aml *a);  /* what is written next == what is written after that */
+void aml_equal(struct aml *a);	/* what is written next == what is written after that */
 void aml_notify(struct aml *a, const char *path, uint8_t value);
 
 /* Opened here, closed by aml_end() with the mark, innermost first. */

@@ -10,9 +10,9 @@
 #include <string.h>
 #include "bits.h"
 
-#define PAGE 4096
-#define SETUP_DATA_RNG_SEED 9 /* SETUP_RNG_SEED of Linux 6.1 */
-#define LOADER_UNDEFINED 0xff /* type_of_loader of those who have no number */
+#define PAGE		    4096
+#define SETUP_DATA_RNG_SEED 9	 /* SETUP_RNG_SEED of Linux 6.1 */
+#define LOADER_UNDEFINED    0xff /* type_of_loader of those who have no number */
 
 static_assert(sizeof(struct boot_params) == PAGE, "the zero page is one page");
 static_assert(BOOT_MAP_MAX <= E820_MAX_ENTRIES_ZEROPAGE, "the map fits in the zero page");
@@ -126,9 +126,9 @@ static void put_boot_params(uint8_t *info, const struct boot_desc *d)
 }
 
 /* struct hvm_start_info version 1, then its module list of one, then the memory map. */
-#define PVH_MAGIC 0x336ec578
-#define PVH_MODULES 0x40
-#define PVH_MEMMAP 0x80
+#define PVH_MAGIC	 0x336ec578
+#define PVH_MODULES	 0x40
+#define PVH_MEMMAP	 0x80
 #define PVH_MEMMAP_ENTRY 24
 
 static_assert(PVH_MEMMAP + BOOT_MAP_MAX * PVH_MEMMAP_ENTRY <= PAGE, "the map fits behind the start info");
@@ -169,9 +169,11 @@ int boot_info_write(const struct boot_desc *d, const struct gmem *mem, struct tv
 	if (!info || d->info.addr % PAGE || d->info.addr >= MIB(1))
 		return err_set(err, TVMM_E_CONFIG, 0, "boot parameters", "no room for them at %#lx", d->info.addr);
 	if (d->seed_len > BOOT_SEED_MAX)
-		return err_set(err, TVMM_E_CONFIG, 0, "boot parameters", "a seed of %zu bytes is too long", d->seed_len);
+		return err_set(err, TVMM_E_CONFIG, 0, "boot parameters", "a seed of %zu bytes is too long",
+			       d->seed_len);
 	if (d->cmdline_at.addr >= GIB(4) || !gmem_write(mem, d->cmdline_at, d->cmdline->text, d->cmdline->len + 1))
-		return err_set(err, TVMM_E_CONFIG, 0, "kernel command line", "no room for it at %#lx", d->cmdline_at.addr);
+		return err_set(err, TVMM_E_CONFIG, 0, "kernel command line", "no room for it at %#lx",
+			       d->cmdline_at.addr);
 	memset(info, 0, BOOT_INFO_SIZE);
 	if (d->kernel->protocol == KERNEL_PVH)
 		put_start_info(info, d);

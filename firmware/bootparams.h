@@ -34,26 +34,29 @@ struct boot_map {
 /*
  * The memory map: all of MEM is RAM, except what one of the N ranges in KEEP says otherwise (those may also lie outside
  * RAM).  KEEP's ranges do not overlap each other.  On a PC it holds at least
- *	{ 0x9fc00, 0x60400, BOOT_MEM_RESERVED }	the old BIOS data area, the VGA hole, and the ROM area with the ACPI tables
- *	{ ecam base, ecam size, BOOT_MEM_RESERVED }	or Linux distrusts the MCFG table
+ *	{ 0x9fc00, 0x60400, BOOT_MEM_RESERVED }
+ *		the old BIOS data area, the VGA hole, and the ROM area with the ACPI tables and the reset code
+ *	{ ecam base, ecam size, BOOT_MEM_RESERVED }
+ *		or Linux distrusts the MCFG table
+ *
  * -EINVAL: a range is empty, wraps or overlaps another, or there are more than BOOT_MAP_MAX.
  */
 int boot_map_build(struct boot_map *map, const struct gmem *mem, const struct boot_mem *keep, unsigned n,
 		   struct tvmm_error *err);
 
 #define BOOT_INFO_SIZE 8192 /* bytes at boot_desc.info */
-#define BOOT_SEED_MAX 64
+#define BOOT_SEED_MAX  64
 
 struct boot_desc {
 	const struct kernel *kernel; /* loaded */
 	const struct boot_map *map;
 	const struct cmdline *cmdline;
-	struct initrd initrd;   /* size 0: none */
-	struct gpa rsdp;        /* 0: none */
-	struct gpa info;        /* BOOT_INFO_SIZE bytes below 1 MiB, page aligned; becomes RSI (or EBX) at the entry */
-	struct gpa cmdline_at;  /* CMDLINE_CAPACITY bytes below 4 GiB */
-	const void *seed;       /* random bytes for the guest's generator (Linux 6.1 and later); NULL: none */
-	size_t seed_len;        /* at most BOOT_SEED_MAX */
+	struct initrd initrd;  /* size 0: none */
+	struct gpa rsdp;       /* 0: none */
+	struct gpa info;       /* BOOT_INFO_SIZE bytes below 1 MiB, page aligned; becomes RSI (or EBX) at the entry */
+	struct gpa cmdline_at; /* CMDLINE_CAPACITY bytes below 4 GiB */
+	const void *seed;      /* random bytes for the guest's generator (Linux 6.1 and later); NULL: none */
+	size_t seed_len;       /* at most BOOT_SEED_MAX */
 };
 
 /* Writes the command line and the structure.  -EINVAL: the kernel takes no command line that long, or an address

@@ -141,7 +141,8 @@ int cmdline_check(const struct cmdline *c, uint64_t max, struct tvmm_error *err)
 {
 	if (c->len <= max)
 		return 0;
-	err_set(err, TVMM_E_CONFIG, 0, "kernel command line", "%zu bytes are too many, this kernel takes %lu", c->len, max);
+	err_set(err, TVMM_E_CONFIG, 0, "kernel command line", "%zu bytes are too many, this kernel takes %lu", c->len,
+		max);
 	err_hint(err, "shorten what is given with --append; long lists may go into a file of the initrd");
 	return -EINVAL;
 }

@@ -16,7 +16,7 @@
 #define CMDLINE_CAPACITY 4096 /* of our buffer, the NUL included; x86 kernels take 2047 bytes */
 
 struct cmdline {
-	size_t len; /* without the NUL */
+	size_t len;		     /* without the NUL */
 	char text[CMDLINE_CAPACITY]; /* always NUL-terminated */
 };
 

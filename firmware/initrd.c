@@ -7,8 +7,8 @@
 #include <string.h>
 #include "bits.h"
 
-#define PAGE 4096
-#define PAD 4
+#define PAGE	   4096
+#define PAD	   4
 #define INITRD_MAX GIB(1024) /* far beyond any, and sums stay far from wrapping */
 
 static double mib(uint64_t bytes)
@@ -28,8 +28,9 @@ static int piece_size(uint64_t *size, const struct initrd_piece *p, const struct
 			return err_set(err, TVMM_E_IO, -ret, p->name, "cannot look at the initrd");
 		if (!S_ISREG(st.st_mode)) {
 			err_set(err, TVMM_E_KERNEL, 0, p->name, "the initrd is not a regular file");
-			err_hint(err, S_ISDIR(st.st_mode) ? "pack the directory: (cd DIR && find . | cpio -o -H newc) > FILE" :
-							    "copy it into a file first");
+			err_hint(err, S_ISDIR(st.st_mode)
+					      ? "pack the directory: (cd DIR && find . | cpio -o -H newc) > FILE"
+					      : "copy it into a file first");
 			return -EINVAL;
 		}
 		*size = (uint64_t)st.st_size;
@@ -83,7 +84,8 @@ static int no_room(const struct initrd_room *room, uint64_t total, const char *n
 	uint64_t have = room->limit > room->floor ? room->limit - room->floor : 0;
 
 	err_set(err, TVMM_E_KERNEL, 0, name,
-		"the initrd needs %.1f MiB of guest memory, %.1f MiB are left beside the kernel", mib(total), mib(have));
+		"the initrd needs %.1f MiB of guest memory, %.1f MiB are left beside the kernel", mib(total),
+		mib(have));
 	err_hint(err, "give the guest more memory (--memory), or make the initrd smaller");
 	return -EINVAL;
 }

@@ -17,8 +17,8 @@
 struct initrd_piece {
 	const char *name; /* for messages: a path, or what the bytes are */
 	const void *data; /* NULL: the piece is the file FD, from its start to its end */
-	uint64_t len;     /* of DATA; not looked at for a file */
-	int fd;           /* a regular file; borrowed */
+	uint64_t len;	  /* of DATA; not looked at for a file */
+	int fd;		  /* a regular file; borrowed */
 };
 
 /* Where it may lie: bytes in [floor, limit), in one piece of RAM.  FLOOR is the kernel's end. */

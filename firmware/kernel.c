@@ -20,7 +20,8 @@ int image_read(const struct image *img, void *buf, uint64_t len, uint64_t off, c
 	int ret;
 
 	if (off > img->size || len > img->size - off) {
-		image_refuse(img, err, "the kernel image is damaged: its %s lies outside the file (%lu bytes)", what, img->size);
+		image_refuse(img, err, "the kernel image is damaged: its %s lies outside the file (%lu bytes)", what,
+			     img->size);
 		err_hint(err, "the file may be the start of a download or copy that broke off");
 		return -EINVAL;
 	}
@@ -96,9 +97,10 @@ static int check_place(const struct kernel *k, const struct gmem *mem, uint64_t 
 		const struct kernel_segment *s = &k->segment[i];
 
 		if (s->addr < floor)
-			return err_set(err, TVMM_E_KERNEL, 0, name,
-				       "the kernel wants to lie at %#lx, where the machine keeps its tables (up to %#lx)",
-				       s->addr, floor);
+			return err_set(
+				err, TVMM_E_KERNEL, 0, name,
+				"the kernel wants to lie at %#lx, where the machine keeps its tables (up to %#lx)",
+				s->addr, floor);
 		if (!gmem_range(mem, GPA(s->addr), s->size)) {
 			err_set(err, TVMM_E_KERNEL, 0, name,
 				"the kernel needs guest memory from %.1f to %.1f MiB, the guest has %.1f MiB in all",

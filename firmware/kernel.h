@@ -20,13 +20,13 @@
 /* What the CPU looks like at the entry, and which structure describes the machine to it. */
 enum kernel_protocol {
 	KERNEL_LINUX_64, /* long mode, identity paging of the first 4 GiB at least, RSI = struct boot_params */
-	KERNEL_PVH,      /* 32-bit protected mode, paging off, EBX = struct hvm_start_info */
+	KERNEL_PVH,	 /* 32-bit protected mode, paging off, EBX = struct hvm_start_info */
 };
 
 enum kernel_format { KERNEL_BZIMAGE, KERNEL_ELF };
 
 #define KERNEL_MAX_SEGMENTS 16
-#define KERNEL_RELEASE_MAX 64
+#define KERNEL_RELEASE_MAX  64
 
 /* One piece of the file and its place: FILE_SIZE bytes from FILE_OFF, then zeros up to SIZE. */
 struct kernel_segment {
@@ -42,8 +42,8 @@ struct kernel {
 	struct gpa entry; /* final once kernel_load() has returned */
 
 	uint64_t start, end; /* guest memory the kernel needs for itself, uncompressed and with its bss: [start, end) */
-	uint64_t cmdline_max;   /* bytes of command line it accepts, the terminating NUL not counted */
-	uint64_t initrd_max;    /* the highest address that a byte of the initrd may have */
+	uint64_t cmdline_max;		  /* bytes of command line it accepts, the terminating NUL not counted */
+	uint64_t initrd_max;		  /* the highest address that a byte of the initrd may have */
 	char release[KERNEL_RELEASE_MAX]; /* "6.1.0-56-cloud-amd64"; empty when the image does not say */
 
 	struct setup_header setup; /* for the zero page; made up for an ELF image */

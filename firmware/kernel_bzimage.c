@@ -14,10 +14,10 @@
 #include "bits.h"
 #include "kernel_image.h"
 
-#define HDR 0x1f1
+#define HDR	       0x1f1
 #define HDR_OFF(field) (HDR + offsetof(struct setup_header, field))
-#define ENTRY_64 0x200
-#define SECTOR 512
+#define ENTRY_64       0x200
+#define SECTOR	       512
 
 /* Protocol 2.12 (Linux 3.8) is the first with xloadflags, which tells of the 64-bit entry. */
 #define PROTOCOL_MIN 0x20c
@@ -64,7 +64,8 @@ static int check_header(const struct setup_header *h, const struct image *img, s
 	if (h->relocatable_kernel && !is_power_of_2(h->kernel_alignment))
 		return image_refuse(img, err, "the kernel image is damaged: its alignment %#x is not a power of two",
 				    h->kernel_alignment);
-	/* A range that wraps or ends above 4 GiB: the entry's identity paging reaches that far, and no kernel asks for it. */
+	/* A range that wraps or ends above 4 GiB: the entry's identity paging reaches that far, and no kernel asks for
+	 * it. */
 	if (h->pref_address > UINT32_MAX || h->init_size > GIB(4) - h->pref_address)
 		return image_refuse(img, err, "the kernel image is damaged: it wants %#x bytes at %#llx", h->init_size,
 				    (unsigned long long)h->pref_address);
@@ -78,9 +79,11 @@ static int find_code(struct kernel *k, const struct image *img, struct tvmm_erro
 	uint64_t code = (uint64_t)h->syssize * 16;
 
 	if (code <= ENTRY_64)
-		return image_refuse(img, err, "the kernel image is damaged: %lu bytes of code do not reach the entry", code);
+		return image_refuse(img, err, "the kernel image is damaged: %lu bytes of code do not reach the entry",
+				    code);
 	if (setup > img->size || code > img->size - setup) {
-		image_refuse(img, err, "the kernel image is cut short: %lu bytes of %lu are there", img->size, setup + code);
+		image_refuse(img, err, "the kernel image is cut short: %lu bytes of %lu are there", img->size,
+			     setup + code);
 		err_hint(err, "the file may be the start of a download or copy that broke off");
 		return -EINVAL;
 	}
@@ -88,7 +91,10 @@ static int find_code(struct kernel *k, const struct image *img, struct tvmm_erro
 		return image_refuse(img, err, "the kernel image is too large: %lu bytes of code", code);
 	k->n_segments = 1;
 	k->segment[0] = (struct kernel_segment){
-		.file_off = setup, .file_size = code, .addr = h->pref_address, .size = MAX(code, h->init_size),
+		.file_off = setup,
+		.file_size = code,
+		.addr = h->pref_address,
+		.size = MAX(code, h->init_size),
 	};
 	return 0;
 }

@@ -10,18 +10,18 @@
 #include "bits.h"
 #include "kernel_image.h"
 
-#define MAX_PHDRS 64
-#define MAX_NOTES 1024
+#define MAX_PHDRS	 64
+#define MAX_NOTES	 1024
 #define XEN_PHYS32_ENTRY 18
 
 /* What the notes say that matters here. */
 struct notes {
-	uint64_t pvh;    /* the PVH entry, 0 without */
+	uint64_t pvh;	 /* the PVH entry, 0 without */
 	bool is_program; /* a C library's mark: made for an operating system */
 };
 
 /* What an image without a setup header is told in one, and held to: the limits of every x86-64 Linux. */
-#define CMDLINE_MAX 2047
+#define CMDLINE_MAX	2047
 #define INITRD_ADDR_MAX 0x7fffffff
 
 bool elf_match(const struct image *img)
@@ -68,7 +68,8 @@ static int check_header(const Elf64_Ehdr *h, const struct image *img, struct tvm
 	if (h->e_type != ET_EXEC && h->e_type != ET_DYN)
 		return image_refuse(img, err, "this ELF file is not an executable (type %u)", h->e_type);
 	if (h->e_phentsize != sizeof(Elf64_Phdr) || h->e_phnum == 0 || h->e_phnum > MAX_PHDRS)
-		return image_refuse(img, err, "the ELF file has %u program headers of %u bytes; 1 to %d of %zu are possible",
+		return image_refuse(img, err,
+				    "the ELF file has %u program headers of %u bytes; 1 to %d of %zu are possible",
 				    h->e_phnum, h->e_phentsize, MAX_PHDRS, sizeof(Elf64_Phdr));
 	return 0;
 }
@@ -76,20 +77,25 @@ static int check_header(const Elf64_Ehdr *h, const struct image *img, struct tvm
 /* Adds one PT_LOAD where it belongs among the others. */
 static int add_segment(struct kernel *k, const Elf64_Phdr *p, const struct image *img, struct tvmm_error *err)
 {
-	struct kernel_segment s = { .file_off = p->p_offset, .file_size = p->p_filesz, .addr = p->p_paddr, .size = p->p_memsz };
+	struct kernel_segment s = {
+		.file_off = p->p_offset, .file_size = p->p_filesz, .addr = p->p_paddr, .size = p->p_memsz
+	};
 	unsigned i;
 
 	if (!s.size)
 		return 0;
 	if (s.file_size > s.size || s.file_off > img->size || s.file_size > img->size - s.file_off) {
-		image_refuse(img, err, "the ELF file is damaged or cut short: the segment at %#lx wants %#lx bytes from %#lx",
+		image_refuse(img, err,
+			     "the ELF file is damaged or cut short: the segment at %#lx wants %#lx bytes from %#lx",
 			     s.addr, s.file_size, s.file_off);
 		err_hint(err, "the file has %lu bytes; it may be the start of a copy that broke off", img->size);
 		return -EINVAL;
 	}
 	if (s.addr >= GIB(4) || s.size > GIB(4) - s.addr) {
-		image_refuse(img, err, "the ELF file wants %#lx bytes at the physical address %#lx, beyond 4 GiB", s.size, s.addr);
-		err_hint(err, "a kernel's physical addresses (readelf -lW) are low; this may be a program, not a kernel");
+		image_refuse(img, err, "the ELF file wants %#lx bytes at the physical address %#lx, beyond 4 GiB",
+			     s.size, s.addr);
+		err_hint(err,
+			 "a kernel's physical addresses (readelf -lW) are low; this may be a program, not a kernel");
 		return -EINVAL;
 	}
 	if (k->n_segments == KERNEL_MAX_SEGMENTS)
@@ -117,8 +123,8 @@ static int check_segments(const struct kernel *k, const struct image *img, struc
 		const struct kernel_segment *a = &k->segment[i - 1], *b = &k->segment[i];
 
 		if (b->addr - a->addr < a->size)
-			return image_refuse(img, err, "the ELF file is damaged: segments at %#lx and %#lx overlap", a->addr,
-					    b->addr);
+			return image_refuse(img, err, "the ELF file is damaged: segments at %#lx and %#lx overlap",
+					    a->addr, b->addr);
 	}
 	return 0;
 }
@@ -138,7 +144,8 @@ static int read_note(const struct image *img, uint64_t *pos, uint64_t end, uint6
 	desc = align_up(sizeof(h) + (uint64_t)h.n_namesz, align);
 	next = align_up(desc + h.n_descsz, align);
 	if (desc + h.n_descsz > end - *pos)
-		return image_refuse(img, err, "the ELF file is damaged: the note at %#lx runs over its segment's end", *pos);
+		return image_refuse(img, err, "the ELF file is damaged: the note at %#lx runs over its segment's end",
+				    *pos);
 	off = desc - sizeof(h);
 	if (h.n_namesz == 4) {
 		ret = image_read(img, body, MIN(off + h.n_descsz, sizeof(body)), *pos + sizeof(h), "note", err);
@@ -225,7 +232,8 @@ int elf_probe(struct kernel *k, const struct image *img, struct tvmm_error *err)
 	k->protocol = notes.pvh ? KERNEL_PVH : KERNEL_LINUX_64;
 	k->entry = GPA(notes.pvh ? notes.pvh : h.e_entry);
 	if (!inside_segment(k, k->entry.addr)) {
-		image_refuse(img, err, "the ELF file's entry %#lx is in none of its segments' physical ranges", k->entry.addr);
+		image_refuse(img, err, "the ELF file's entry %#lx is in none of its segments' physical ranges",
+			     k->entry.addr);
 		err_hint(err, "vmlinux's entry is a physical address; this may be a program, not a kernel");
 		return -EINVAL;
 	}

@@ -22,7 +22,8 @@ struct image {
 #define image_refuse(img, err, ...) err_set(err, TVMM_E_KERNEL, 0, (img)->name, __VA_ARGS__)
 
 /* LEN bytes at OFF into BUF.  A range outside the file is refused, as WHAT of a damaged image. */
-int image_read(const struct image *img, void *buf, uint64_t len, uint64_t off, const char *what, struct tvmm_error *err);
+int image_read(const struct image *img, void *buf, uint64_t len, uint64_t off, const char *what,
+	       struct tvmm_error *err);
 
 bool bzimage_match(const struct image *img);
 int bzimage_probe(struct kernel *k, const struct image *img, struct tvmm_error *err);

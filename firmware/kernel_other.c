@@ -14,7 +14,10 @@ struct signature {
 };
 
 #define UNPACK(tool) "unpack it first: " tool " < FILE > vmlinux; a distribution's vmlinuz needs no unpacking"
-#define SIG(off, bytes, what, hint) { off, sizeof(bytes) - 1, bytes, what, hint }
+#define SIG(off, bytes, what, hint)                                                                                    \
+	{                                                                                                              \
+		off, sizeof(bytes) - 1, bytes, what, hint                                                              \
+	}
 
 static const struct signature known[] = {
 	SIG(0, "\x1f\x8b", "a gzip file", UNPACK("gzip -dc")),
@@ -32,7 +35,8 @@ static const struct signature known[] = {
 	SIG(0, "070701", "a cpio archive", "an initramfs is given with --initrd"),
 	SIG(0, "070702", "a cpio archive", "an initramfs is given with --initrd"),
 	SIG(0, "QFI\xfb", "a qcow2 disk image", "convert it with qemu-img convert -O raw, then give it with --disk"),
-	SIG(0, "!<arch>\n", "a Debian package or an archive", "unpack it: dpkg -x FILE DIR; the kernel is DIR/boot/vmlinuz-*"),
+	SIG(0, "!<arch>\n", "a Debian package or an archive",
+	    "unpack it: dpkg -x FILE DIR; the kernel is DIR/boot/vmlinuz-*"),
 	SIG(0, "\xed\xab\xee\xdb", "an RPM package", "unpack it: rpm2cpio FILE | cpio -id"),
 	SIG(257, "ustar", "a tar archive", "unpack it"),
 	SIG(0, "#!", "a script", NULL),

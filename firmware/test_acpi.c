@@ -13,10 +13,24 @@ static uint8_t ram[MIB(1)];
 static struct gmem mem;
 
 static const struct acpi_desc typical = {
-	.cpus = 2, .lapic_addr = 0xfee00000, .ioapic_addr = 0xfec00000, .ioapic_id = 5, .ioapic_gsi_base = 0,
-	.ecam_base = 0xe0000000, .bus_last = 3, .pci_mem32 = { 0xc0000000, 0x10000000 }, .pci_mem64 = { GIB(512), GIB(64) },
-	.uart_port = 0x3f8, .uart_gsi = 4, .sleep_control = 0x600, .sleep_status = 0x601, .s5_type = 5,
-	.reset_port = 0xcf9, .reset_value = 6, .ged_gsi = 9, .pvpanic_port = 0x505,
+	.cpus = 2,
+	.lapic_addr = 0xfee00000,
+	.ioapic_addr = 0xfec00000,
+	.ioapic_id = 5,
+	.ioapic_gsi_base = 0,
+	.ecam_base = 0xe0000000,
+	.bus_last = 3,
+	.pci_mem32 = { 0xc0000000, 0x10000000 },
+	.pci_mem64 = { GIB(512), GIB(64) },
+	.uart_port = 0x3f8,
+	.uart_gsi = 4,
+	.sleep_control = 0x600,
+	.sleep_status = 0x601,
+	.s5_type = 5,
+	.reset_port = 0xcf9,
+	.reset_value = 6,
+	.ged_gsi = 9,
+	.pvpanic_port = 0x505,
 };
 
 static void setup_ram(void)
@@ -117,7 +131,8 @@ START_TEST(madt)
 	t = find("APIC");
 	ck_assert_uint_eq(load_le32(t + 36), 0xfee00000);
 	ck_assert_uint_eq(load_le32(t + 40), 0);
-	ck_assert_mem_eq(t + 44, "\x00\x08\x00\x00\x01\0\0\0\x00\x08\x01\x01\x01\0\0\0\x01\x0c\x05\x00\0\0\xc0\xfe\0\0\0\0", 28);
+	ck_assert_mem_eq(
+		t + 44, "\x00\x08\x00\x00\x01\0\0\0\x00\x08\x01\x01\x01\0\0\0\x01\x0c\x05\x00\0\0\xc0\xfe\0\0\0\0", 28);
 	ck_assert_uint_eq(load_le32(t + 4), 44 + 28);
 
 	d.cpus = ARRAY_SIZE(ids);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_aml.c - encodings against bytes worked out from the specification, lengths at each boundary, and a full buffer. */
+/* test_aml.c - encodings against bytes worked out from the specification, lengths at each boundary, full buffers. */
 #include <string.h>
 #include "aml.h"
 #include "bits.h"
@@ -110,7 +110,8 @@ END_TEST
 /* PkgLength counts itself: at each content size around the boundaries, read it back as an interpreter would. */
 START_TEST(lengths)
 {
-	static const size_t sizes[] = { 0, 1, 57, 58, 59, 0xff8, 0xff9, 0xffa, 0xffb, 0xffff6, 0xffff7, 0xffff8, 0xffff9, 0x200000 };
+	static const size_t sizes[] = { 0,     1,     57,      58,	59,	 0xff8,	  0xff9,
+					0xffa, 0xffb, 0xffff6, 0xffff7, 0xffff8, 0xffff9, 0x200000 };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
 		struct aml a = fresh();
@@ -152,7 +153,8 @@ START_TEST(resources)
 	IS(&a, "\x88\x0d\x00\x02\x0c\x00\x00\x00\x00\x00\xff\x00\x00\x00\x00\x01");
 	a = fresh();
 	aml_res_mem32(&a, 0xc0000000, 0x10000000, true);
-	IS(&a, "\x87\x17\x00\x00\x0c\x01\x00\x00\x00\x00\x00\x00\x00\xc0\xff\xff\xff\xcf\x00\x00\x00\x00\x00\x00\x00\x10");
+	IS(&a,
+	   "\x87\x17\x00\x00\x0c\x01\x00\x00\x00\x00\x00\x00\x00\xc0\xff\xff\xff\xcf\x00\x00\x00\x00\x00\x00\x00\x10");
 	a = fresh();
 	aml_res_mem64(&a, 0x8000000000, 0x4000000000, false);
 	IS(&a, "\x8a\x2b\x00\x00\x0d\x01"

@@ -129,8 +129,15 @@ static struct boot_desc describe(void)
 	cmdline_init(&cmdline);
 	ck_assert_int_eq(cmdline_append(&cmdline, "console=ttyS0", NULL), 0);
 	return (struct boot_desc){
-		.kernel = &kernel, .map = &map, .cmdline = &cmdline, .initrd = { GPA(0x123456000), 0x1890000 },
-		.rsdp = GPA(0xe0000), .info = GPA(INFO), .cmdline_at = GPA(CMDLINE_AT), .seed = "0123456789abcdef", .seed_len = 16,
+		.kernel = &kernel,
+		.map = &map,
+		.cmdline = &cmdline,
+		.initrd = { GPA(0x123456000), 0x1890000 },
+		.rsdp = GPA(0xe0000),
+		.info = GPA(INFO),
+		.cmdline_at = GPA(CMDLINE_AT),
+		.seed = "0123456789abcdef",
+		.seed_len = 16,
 	};
 }
 

@@ -110,7 +110,8 @@ START_TEST(lookup)
 		char buf[64] = "?";
 		int ret = cmdline_last(q[i].line, q[i].name, buf, sizeof(buf));
 
-		ck_assert_msg(cmdline_has(q[i].line, q[i].name) == (q[i].value != NULL), "%s in <%s>", q[i].name, q[i].line);
+		ck_assert_msg(cmdline_has(q[i].line, q[i].name) == (q[i].value != NULL), "%s in <%s>", q[i].name,
+			      q[i].line);
 		if (!q[i].value) {
 			ck_assert_int_eq(ret, -ENOENT);
 			ck_assert_str_eq(buf, "?");

@@ -65,7 +65,7 @@ START_TEST(places)
 		{ 0x1000, 0x1000, 1, 0 },
 		{ 0x2000, 0x1000, 1, 0 },
 		{ 0x1000, 0, 1, 0 },
-		{ 0x1000, RAM + 0x1000, 0x1000, 0 },	    /* the caller's limit is beyond RAM: found out, not overrun */
+		{ 0x1000, RAM + 0x1000, 0x1000, 0 }, /* the caller's limit is beyond RAM: found out, not overrun */
 		{ 0x1000, RAM + 0xfff, 0x1000, RAM - 0x1000 },
 		{ 0x1000, UINT64_MAX, 0x1000, 0 },
 	};
@@ -117,7 +117,8 @@ START_TEST(refusals)
 {
 	int empty = file_of("", 0), dir = open("/", O_RDONLY | O_DIRECTORY), big = file_of("", 0), out[2];
 	struct initrd_piece p = { .name = "x", .fd = empty };
-	struct initrd_piece two[] = { { .name = "m", .data = "1", .len = UINT64_MAX }, { .name = "m", .data = "1", .len = 4 } };
+	struct initrd_piece two[] = { { .name = "m", .data = "1", .len = UINT64_MAX },
+				      { .name = "m", .data = "1", .len = 4 } };
 
 	ck_assert_int_eq(pipe(out), 0);
 	refused(&p, 1, -EINVAL, "the initrd is empty");

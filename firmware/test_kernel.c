@@ -238,7 +238,8 @@ START_TEST(bzimage_fields)
 		{ 0x230, 4, 3, "not a power of two" },
 		{ 0x230, 4, 1u << 31, NULL },
 		{ 0x258, 8, RAM - MIB(4), NULL },
-		{ 0x258, 8, RAM - MIB(4) + 1, "the kernel needs guest memory from 60.0 to 64.0 MiB, the guest has 64.0" },
+		{ 0x258, 8, RAM - MIB(4) + 1,
+		  "the kernel needs guest memory from 60.0 to 64.0 MiB, the guest has 64.0" },
 		{ 0x258, 8, RAM, "from 64.0 to 68.0 MiB" },
 		{ 0x258, 8, GIB(4) - MIB(4), "from 4092.0 to 4096.0 MiB" },
 		{ 0x258, 8, GIB(4) - MIB(4) + 1, "damaged: it wants 0x400000 bytes at 0xffc00001" },
@@ -648,8 +649,9 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { bzimage,	  bzimage_fields, releases,   truncated,     elf,	     elf_fields,
-					      elf_crowds, other_files,	  not_a_file, failing_reads, random_headers, NULL };
+	const TTest *const tests[] = { bzimage,	   bzimage_fields, releases,	   truncated,
+				       elf,	   elf_fields,	   elf_crowds,	   other_files,
+				       not_a_file, failing_reads,  random_headers, NULL };
 
 	return test_main("kernel", tests);
 }
