@@ -69,6 +69,7 @@ static const uint8_t *find(const char *signature)
 	ck_assert_uint_eq(rsdp[15], 2);
 	sums_to_zero(rsdp, 20);
 	sums_to_zero(rsdp, 36);
+	ck_assert_mem_eq(rsdp + 33, "\0\0\0", 3);
 	xsdt = table_at(load_le64(rsdp + 24));
 	ck_assert_mem_eq(xsdt, "XSDT", 4);
 	for (uint32_t at = 36; at < load_le32(xsdt + 4); at += 8) {
