@@ -15,6 +15,7 @@ import termios
 import time
 
 COMMAND = os.path.abspath(sys.argv[1])
+KERNEL = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else "k"  # the machine that is none reads none
 LIMIT = 10  # seconds any one wait may take
 
 
@@ -34,7 +35,7 @@ class Session:
             os.setsid()
             fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
 
-        self.p = subprocess.Popen([COMMAND, "-k", "k", *args], stdin=self.slave, stdout=stdout or self.slave,
+        self.p = subprocess.Popen([COMMAND, "-k", KERNEL, *args], stdin=self.slave, stdout=stdout or self.slave,
                                   stderr=self.slave, preexec_fn=child, env=dict(os.environ, TERM="dumb"))
 
     def expect(self, pattern):
@@ -343,32 +344,33 @@ def full_stdout_is_an_error():
     assert p.returncode == 125 and b"cannot write: stdout: No space left on device" in p.stderr, p
 
 
-TESTS = [keys_reach_the_guest, note_only_on_a_terminal_and_not_quiet, three_presses_end_it,
-         one_press_goes_to_the_guest_after_a_second, escape_commands, another_escape_key_and_none,
-         escape_works_when_the_guest_does_not_read, signals_stop_it, second_signal_does_not_wait,
-         deaf_machine_is_left_after_a_while, crashes_put_the_terminal_back, suspended_and_continued,
-         background_does_not_touch_the_terminal, brought_to_the_foreground, input_from_a_pipe, input_from_a_file_and_its_end,
-         large_input_is_not_lost, inherited_descriptions_stay_blocking, reader_that_goes_ends_it,
-         ignored_signals_stay_ignored, closed_standard_descriptors, full_stdout_is_an_error]
-
-
-def main():
+def run(tests):
+    """Runs them in a folder of their own; prints TAP, returns the exit code."""
     failed = 0
-    print(f"1..{len(TESTS)}")
+    print(f"1..{len(tests)}")
     with tempfile.TemporaryDirectory() as scratch:
         os.chdir(scratch)
-        for n, test in enumerate(TESTS, 1):
+        for n, test in enumerate(tests, 1):
             try:
                 test()
                 print(f"ok {n} - {test.__name__}", flush=True)
             except Exception as e:  # a failed claim, or a wait that took too long
                 failed += 1
-                print(f"not ok {n} - {test.__name__}\n#   {type(e).__name__} in line "
-                      f"{e.__traceback__.tb_next.tb_lineno if e.__traceback__.tb_next else '?'}: {e}", flush=True)
+                line = e.__traceback__.tb_next.tb_lineno if e.__traceback__.tb_next else "?"
+                print(f"not ok {n} - {test.__name__}\n#   {type(e).__name__} in line {line}: {e}", flush=True)
             for session in list(LIVE):
                 session.close()
         os.chdir("/")
     return failed > 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(run([
+        keys_reach_the_guest, note_only_on_a_terminal_and_not_quiet, three_presses_end_it,
+        one_press_goes_to_the_guest_after_a_second, escape_commands, another_escape_key_and_none,
+        escape_works_when_the_guest_does_not_read, signals_stop_it, second_signal_does_not_wait,
+        deaf_machine_is_left_after_a_while, crashes_put_the_terminal_back, suspended_and_continued,
+        background_does_not_touch_the_terminal, brought_to_the_foreground, input_from_a_pipe, input_from_a_file_and_its_end,
+        large_input_is_not_lost, inherited_descriptions_stay_blocking, reader_that_goes_ends_it,
+        ignored_signals_stay_ignored, closed_standard_descriptors, full_stdout_is_an_error
+    ]))
