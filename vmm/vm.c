@@ -111,11 +111,20 @@ static bool restart(struct tvmm_vm *vm)
 	return true;
 }
 
+/* The one place where a machine is over: whoever learns of it in one way finds it so in the others.  Under vm->lock. */
+static void set_ended_locked(struct tvmm_vm *vm)
+{
+	uint64_t one = 1;
+	struct iovec iov = { &one, sizeof(one) };
+
+	vm->state = VM_ENDED;
+	vm->host->writev(vm->host, vm->end_fd, &iov, 1);
+	pthread_cond_broadcast(&vm->changed);
+}
+
 static void *life_main(void *arg)
 {
 	struct tvmm_vm *vm = arg;
-	uint64_t one = 1;
-	struct iovec iov = { &one, sizeof(one) };
 
 	do
 		machine_wait(vm->m);
@@ -123,10 +132,8 @@ static void *life_main(void *arg)
 	machine_finish(vm->m);
 
 	pthread_mutex_lock(&vm->lock);
-	vm->state = VM_ENDED;
-	pthread_cond_broadcast(&vm->changed);
+	set_ended_locked(vm);
 	pthread_mutex_unlock(&vm->lock);
-	vm->host->writev(vm->host, vm->end_fd, &iov, 1);
 	return NULL;
 }
 
@@ -167,7 +174,10 @@ int tvmm_vm_start(struct tvmm_vm *vm, struct tvmm_error *err)
 				machine_finish(vm->m);
 			}
 		}
-		vm->state = ret ? VM_ENDED : VM_RUNNING;
+		if (ret)
+			set_ended_locked(vm);
+		else
+			vm->state = VM_RUNNING;
 	}
 	pthread_mutex_unlock(&vm->lock);
 	return ret;
@@ -181,9 +191,9 @@ int tvmm_vm_request(struct tvmm_vm *vm, int request, struct tvmm_error *err)
 	switch (request) {
 	case TVMM_REQ_STOP:
 		vm->stop_requested = true;
-		if (vm->state == VM_CREATED)
-			vm->state = VM_ENDED;
 		machine_end(vm->m, TVMM_STOPPED, "stopped on request");
+		if (vm->state == VM_CREATED)
+			set_ended_locked(vm);
 		break;
 	case TVMM_REQ_POWER_BUTTON:
 		if (vm->state == VM_RUNNING)
