@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * t_end.c - the ways in which a guest ends: each gives its own reason, and words for a person where it is a crash.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "harness.h"
+
+static bool run(struct guest *g, const char *mode, const char *key, const char *value, int reason)
+{
+	char append[64];
+
+	snprintf(append, sizeof(append), "mode=%s", mode);
+	if (!ok(guest_new(g, "payload_end", "append", append, key, value, NULL) && guest_start(g), "%s: started", mode))
+		return false;
+	guest_finish(g, LIMIT_MS);
+	return guest_ended(g, reason, mode);
+}
+
+static void simple(const char *mode, const char *key, const char *value, int reason)
+{
+	struct guest g;
+
+	run(&g, mode, key, value, reason);
+	ok(g.result.detail[0] != 0, "%s: has a sentence (%s)", mode, g.result.detail);
+	guest_free(&g);
+}
+
+static void restart(void)
+{
+	char path[] = "/tmp/t_end_XXXXXX", disk[64], zero[4096] = "";
+	int fd = mkstemp(path);
+	struct guest g;
+
+	if (!ok(fd >= 0 && write(fd, zero, sizeof(zero)) == sizeof(zero), "disk image"))
+		return;
+	close(fd);
+	snprintf(disk, sizeof(disk), "%s", path);
+	if (ok(guest_new(&g, "payload_end", "append", "mode=boots", "on-reboot", "restart", "disk", disk, NULL) && guest_start(&g),
+	       "restart: started")) {
+		guest_finish(&g, LIMIT_MS);
+		guest_ended(&g, TVMM_POWEROFF, "restart");
+		ok(strstr(g.text, "BOOT 1\n") && strstr(g.text, "BOOT 2\n") && strstr(g.text, "BOOT 3\n"), "it booted three times");
+		ok(count_text(g.text, "not ok - ") == 0 && count_text(g.text, "ok - ") == 12, "each time all was well");
+	}
+	guest_free(&g);
+	unlink(path);
+}
+
+static void emulation(const char *mode, const char *insn)
+{
+	struct guest g;
+
+	if (!kvm_is_software()) {
+		skip(mode, "this KVM runs ring 0 natively");
+		return;
+	}
+	if (run(&g, mode, "memory", "64", TVMM_KVM_ERROR)) {
+		ok(strcasestr(g.result.detail, insn), "%s: the sentence names the instruction: %s", mode, g.result.detail);
+		ok(g.result.hint[0] != 0, "%s: and says what to do: %s", mode, g.result.hint);
+		ok(count_text(g.text, "SURVIVED") == 0, "%s: the guest did not go on", mode);
+	}
+	guest_free(&g);
+}
+
+static void button(void)
+{
+	struct guest g;
+
+	if (ok(guest_new(&g, "payload_end", "append", "mode=button", NULL) && guest_start(&g), "button: started")) {
+		ok(guest_says(&g, "READY\n") && tvmm_vm_request(g.vm, TVMM_REQ_POWER_BUTTON, &g.err) == 0, "pressed");
+		ok(guest_says(&g, "PRESSED\n") && tvmm_vm_request(g.vm, TVMM_REQ_POWER_BUTTON, &g.err) == 0, "pressed again");
+		guest_finish(&g, LIMIT_MS);
+		guest_ended(&g, TVMM_POWEROFF, "button");
+		guest_results(&g);
+	}
+	guest_free(&g);
+}
+
+int main(void)
+{
+	struct guest g;
+
+	tests_begin();
+	simple("poweroff", "memory", "64", TVMM_POWEROFF);
+	simple("reboot", "on-reboot", "exit", TVMM_REBOOT);
+	simple("triple", "memory", "64", TVMM_TRIPLE_FAULT);
+	simple("pvpanic", "on-panic", "exit", TVMM_PANIC);
+	run(&g, "pvpanic", "on-panic", "stay", TVMM_POWEROFF);
+	ok(count_text(g.text, "SURVIVED") == 1, "on-panic=stay: the guest goes on");
+	guest_free(&g);
+	restart();
+	button();
+	emulation("xsave", "xsave");
+	emulation("cmpxchg16b", "cmpxchg16b");
+	return tests_end();
+}
