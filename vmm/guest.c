@@ -128,19 +128,25 @@ static int map_bells(struct machine *m, struct virtio_pci *vp, struct tvmm_error
 	return ret;
 }
 
+/*
+ * Slots first, then bells: KVM ends a grace period with each change of its slots, and one that follows the registration
+ * of an eventfd has been measured to wait milliseconds for it.
+ */
 static int map_devices(struct machine *m, struct tvmm_error *err)
 {
-	int ret = map_bells(m, &m->rng_pci, err);
+	int ret = 0;
 
-	if (!ret && m->has_vcon)
-		ret = map_bells(m, &m->vcon_pci, err);
-	for (unsigned i = 0; !ret && i < m->n_disks; i++)
-		ret = map_bells(m, &m->disk[i].pci, err);
 	/* Configuration space that exists is read without an exit; writes, and devices that are not there, come to us. */
 	for (unsigned i = 0; !ret && m->kvm.has_readonly_mem && i < PCI_MAX_FUNCS; i++)
 		if (m->pci.func[i])
 			ret = kvm_map(&m->kvm, GPA(LAYOUT_ECAM + ((uint64_t)m->pci.func[i]->devfn << 12)), PCI_CFG_SIZE,
 				      m->pci.func[i]->cfg, true, err);
+	if (!ret)
+		ret = map_bells(m, &m->rng_pci, err);
+	if (!ret && m->has_vcon)
+		ret = map_bells(m, &m->vcon_pci, err);
+	for (unsigned i = 0; !ret && i < m->n_disks; i++)
+		ret = map_bells(m, &m->disk[i].pci, err);
 	return ret;
 }
 

@@ -154,6 +154,9 @@ static int build_cmdline(struct machine *m, const struct tvmm_config *cfg, struc
 			ret = cmdline_append(&m->cmdline, "8250.nr_uarts=1 pci=noearly", err);
 		if (!ret && cfg->on_panic != CONFIG_PANIC_STAY && !cmdline_has(user, "panic"))
 			ret = cmdline_append(&m->cmdline, "panic=-1", err);
+		/* By the ACPI reset register; otherwise hardware-reduced kernels go through real mode to the reset vector. */
+		if (!ret && !cmdline_has(user, "reboot"))
+			ret = cmdline_append(&m->cmdline, "reboot=a", err);
 		for (unsigned i = 0; !ret && i < cfg->disk_count; i++) {
 			const struct config_disk *d = &cfg->disks[i];
 			char part[12] = "";
