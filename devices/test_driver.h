@@ -64,6 +64,7 @@ struct td {
 	struct virtio_dev *dev;
 	struct virtio_transport transport;
 	_Atomic unsigned queue_irqs[VIRTIO_MAX_QUEUES], config_irqs, resets;
+	unsigned agains[VIRTIO_MAX_QUEUES]; /* turns that the device still wants: td_run() */
 	struct td_ring ring[VIRTIO_MAX_QUEUES];
 };
 
@@ -261,6 +262,11 @@ static inline void td_config_irq(struct virtio_dev *dev)
 	td_of(dev)->config_irqs++;
 }
 
+static inline void td_again(struct virtio_dev *dev, unsigned q)
+{
+	td_of(dev)->agains[q]++;
+}
+
 static inline void td_transport_reset(struct virtio_dev *dev)
 {
 	td_of(dev)->resets++;
@@ -271,7 +277,7 @@ static inline void td_attach(struct td *t, struct virtio_dev *dev)
 {
 	t->dev = dev;
 	t->transport = (struct virtio_transport){ .queue_irq = td_queue_irq, .config_irq = td_config_irq,
-						  .reset = td_transport_reset };
+						  .again = td_again, .reset = td_transport_reset };
 	dev->transport = &t->transport;
 }
 
@@ -327,6 +333,18 @@ static inline void td_kick(struct td *t, unsigned q)
 		virtio_notify(t->dev, q);
 	else
 		evloop_call(&t->loop, td_kick_fn, &k);
+}
+
+/* Gives queue Q the turns that it asked for with virtio_again(); how many. */
+static inline unsigned td_run(struct td *t, unsigned q)
+{
+	unsigned n = 0;
+
+	for (; t->agains[q]; n++) {
+		t->agains[q]--;
+		td_kick(t, q);
+	}
+	return n;
 }
 
 #endif

@@ -21,6 +21,10 @@
 #define F_RO       BIT_ULL(5)
 #define F_BLK_SIZE BIT_ULL(6)
 #define F_FLUSH    BIT_ULL(9)
+#define F_TOPOLOGY BIT_ULL(10)
+
+/* What the host's page cache works with: a write of less may cost it a read. */
+#define PHYSICAL_BLOCK 4096
 
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8 };
 enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
@@ -31,15 +35,18 @@ struct blk_header {
 };
 static_assert(sizeof(struct blk_header) == 16, "virtio 1.2, 5.2.6");
 
-/* struct virtio_blk_config (5.2.4), up to blk_size. */
+/* struct virtio_blk_config (5.2.4), up to the topology. */
 struct blk_config {
 	uint64_t capacity; /* in sectors of 512 bytes */
 	uint32_t size_max, seg_max;
 	uint16_t cylinders;
 	uint8_t heads, sectors;
 	uint32_t blk_size;
+	uint8_t physical_block_exp, alignment_offset; /* logical blocks in a physical one: their number's logarithm */
+	uint16_t min_io_size;
+	uint32_t opt_io_size;
 };
-static_assert(sizeof(struct blk_config) == 24, "virtio 1.2, 5.2.4");
+static_assert(sizeof(struct blk_config) == 32, "virtio 1.2, 5.2.4");
 
 static struct virtio_blk *to_blk(struct virtio_dev *dev)
 {
@@ -73,7 +80,12 @@ static uint8_t do_write(struct virtio_blk *b, uint64_t sector, struct segs *out)
 
 	if (b->disk->ro || !range_ok(b, sector, out->left, &off))
 		return S_IOERR;
-	return out->left && b->disk->ops->writev(b->disk, out->iov, out->n, off) ? S_IOERR : S_OK;
+	if (out->left && b->disk->ops->writev(b->disk, out->iov, out->n, off))
+		return S_IOERR;
+	/* A driver that does not know of flushing takes a write that is done for one that is safe (5.2.6.2). */
+	if (!virtio_has(&b->dev, F_FLUSH) && b->disk->ops->flush(b->disk))
+		return S_IOERR;
+	return S_OK;
 }
 
 static uint8_t do_get_id(struct virtio_blk *b, struct segs *in, uint32_t *written)
@@ -142,6 +154,15 @@ static void blk_notify(struct virtio_dev *dev, unsigned q)
 	} while (vq_notify_on(vq));
 }
 
+static uint8_t physical_exp(uint32_t block_size)
+{
+	uint8_t exp = 0;
+
+	while ((uint64_t)block_size << exp < PHYSICAL_BLOCK)
+		exp++;
+	return exp;
+}
+
 static void blk_config_read(struct virtio_dev *dev, unsigned off, void *buf, unsigned len)
 {
 	const struct virtio_blk *b = to_blk(dev);
@@ -149,6 +170,7 @@ static void blk_config_read(struct virtio_dev *dev, unsigned off, void *buf, uns
 		.capacity = htole64(b->disk->size / SECTOR),
 		.seg_max = htole32(VIRTQ_MAX_SEGS - 2), /* header and status */
 		.blk_size = htole32(b->disk->block_size),
+		.physical_block_exp = physical_exp(b->disk->block_size),
 	};
 
 	memcpy(buf, (const char *)&c + off, len);
@@ -165,7 +187,7 @@ static const struct virtio_class blk_class = {
 void virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, const char *serial,
 		     const struct gmem *mem, struct evloop *loop, struct log *log)
 {
-	uint64_t features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | (disk->ro ? F_RO : 0);
+	uint64_t features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | (disk->ro ? F_RO : 0);
 
 	b->disk = disk;
 	memset(b->serial, 0, sizeof(b->serial));
