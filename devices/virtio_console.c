@@ -81,19 +81,23 @@ static size_t rx_room(struct chardev_rx *rx)
 	struct virtio_console *c = container_of(rx, struct virtio_console, rx);
 	struct virtq *vq = &c->dev.queue[Q_RX].vq;
 
-	while (vq->live) {
-		int ret = vq_pop(vq, &c->req);
+	size_t room = 0;
+	unsigned n = 0;
+	int ret;
 
-		if (ret == 1 && c->req.in_len) {
-			vq_unpop(vq, &c->req);
-			return c->req.in_len;
-		}
-		if (ret == 1)
+	do {
+		while ((ret = vq_pop(vq, &c->req)) == 1 && !c->req.in_len && n++ < BATCH)
 			vq_push(vq, c->req.head, 0); /* a buffer that holds nothing */
-		else if (ret < 0 || !vq_notify_on(vq))
-			break;
-	}
-	return 0;
+		if (ret == 1) {
+			room = c->req.in_len;
+			vq_unpop(vq, &c->req);
+			if (!room)
+				virtio_again(&c->dev, Q_RX); /* its notify asks for input again */
+		}
+	} while (ret == 0 && vq_notify_on(vq));
+	if (n)
+		virtio_signal(&c->dev, Q_RX);
+	return room;
 }
 
 static void rx_input(struct chardev_rx *rx, const uint8_t *buf, size_t len)
