@@ -350,7 +350,8 @@ static bool parse_size(const char *s, uint64_t *out, bool *too_big)
 	return true;
 }
 
-static int set_memory(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
+/* A size in the bounds of guest memory. */
+static int memory_size(const char *value, uint64_t *out, struct tvmm_error *err)
 {
 	uint64_t bytes;
 	bool too_big;
@@ -377,7 +378,81 @@ static int set_memory(struct tvmm_config *cfg, const char *value, struct tvmm_er
 			 (unsigned long long)below + (CONFIG_MEMORY_STEP >> 20));
 		return ret;
 	}
-	cfg->memory = bytes;
+	*out = bytes;
+	return 0;
+}
+
+struct memory_value {
+	uint64_t size, min;
+	enum config_reclaim reclaim;
+	unsigned weight;
+};
+
+static int memory_reclaim(struct memory_value *m, const char *value, struct tvmm_error *err)
+{
+	static const char *const modes[] = { "off", "report", "auto", NULL };
+
+	for (unsigned i = 0; modes[i]; i++) {
+		if (!strcmp(value, modes[i])) {
+			m->reclaim = (enum config_reclaim)i;
+			return 0;
+		}
+	}
+	return bad_word(err, "memory", "unknown way to reclaim", value, modes, "off, report, auto");
+}
+
+static int memory_key(struct memory_value *m, const char *key, const char *value, unsigned *seen, struct tvmm_error *err)
+{
+	static const char *const keys[] = { "min", "reclaim", "weight", NULL };
+	unsigned i = 0;
+
+	while (keys[i] && strcmp(keys[i], key))
+		i++;
+	if (!keys[i])
+		return bad_word(err, "memory", "unknown key", key, keys, "min=SIZE, reclaim=off|report|auto, weight=N");
+	if (!value)
+		return err_set(err, TVMM_E_CONFIG, 0, "memory", "key '%s' needs a value", key);
+	if (*seen & BIT(i))
+		return err_set(err, TVMM_E_CONFIG, 0, "memory", "key '%s' is given twice", key);
+	*seen |= BIT(i);
+	switch (i) {
+	case 0:
+		return memory_size(value, &m->min, err);
+	case 1:
+		return memory_reclaim(m, value, err);
+	default:
+		if (parse_uint(value, CONFIG_WEIGHT_MAX, &m->weight) && m->weight)
+			return 0;
+		return err_set(err, TVMM_E_CONFIG, 0, "memory", "weight '%s' is not a number from 1 to %u",
+			       show(value).s, CONFIG_WEIGHT_MAX);
+	}
+}
+
+static int set_memory(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
+{
+	struct memory_value m = { .reclaim = CONFIG_RECLAIM_REPORT, .weight = CONFIG_WEIGHT_DEFAULT };
+	char *copy = NULL, *rest, *element;
+	unsigned seen = 0;
+	int ret = dup_string("memory", value, &copy, err);
+
+	if (ret)
+		return ret;
+	rest = copy;
+	ret = memory_size(next_element(&rest), &m.size, err);
+	while (!ret && (element = next_element(&rest))) {
+		char *v = split_value(element);
+
+		ret = memory_key(&m, element, v, &seen, err);
+	}
+	free(copy);
+	if (!ret && m.min > m.size)
+		ret = err_set(err, TVMM_E_CONFIG, 0, "memory", "min is more than the memory itself");
+	if (ret)
+		return ret;
+	cfg->memory = m.size;
+	cfg->memory_min = m.min;
+	cfg->reclaim = m.reclaim;
+	cfg->weight = m.weight;
 	return 0;
 }
 
@@ -530,6 +605,8 @@ struct tvmm_config *tvmm_config_new(void)
 	if (!cfg)
 		return NULL;
 	cfg->memory = CONFIG_MEMORY_DEFAULT;
+	cfg->reclaim = CONFIG_RECLAIM_REPORT;
+	cfg->weight = CONFIG_WEIGHT_DEFAULT;
 	cfg->cpus = 1;
 	cfg->console = (struct config_console){ .kind = CONFIG_CONSOLE_STDIO, .in_fd = -1, .out_fd = -1 };
 	return cfg;

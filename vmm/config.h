@@ -24,10 +24,13 @@ enum {
 #define CONFIG_MEMORY_MIN     (UINT64_C(64) << 20)
 #define CONFIG_MEMORY_MAX     (UINT64_C(1) << 40)
 #define CONFIG_MEMORY_STEP    (UINT64_C(2) << 20) /* whole huge pages */
+#define CONFIG_WEIGHT_MAX     10000u
+#define CONFIG_WEIGHT_DEFAULT 100u
 #define CONFIG_MEMORY_DEFAULT (UINT64_C(1) << 30)
 
 enum config_console_kind { CONFIG_CONSOLE_STDIO, CONFIG_CONSOLE_FILE, CONFIG_CONSOLE_FD, CONFIG_CONSOLE_NONE };
 enum config_reboot { CONFIG_REBOOT_EXIT, CONFIG_REBOOT_RESTART };
+enum config_reclaim { CONFIG_RECLAIM_OFF, CONFIG_RECLAIM_REPORT, CONFIG_RECLAIM_AUTO };
 enum config_panic { CONFIG_PANIC_DEFAULT, CONFIG_PANIC_EXIT, CONFIG_PANIC_STAY };
 
 struct config_disk {
@@ -53,6 +56,9 @@ struct tvmm_config {
 	struct config_disk disks[CONFIG_DISKS_MAX];
 	unsigned disk_count;
 	uint64_t memory; /* bytes, a multiple of CONFIG_MEMORY_STEP */
+	uint64_t memory_min; /* likewise, at most memory; 0 unless given */
+	enum config_reclaim reclaim;
+	unsigned weight;     /* 1..CONFIG_WEIGHT_MAX */
 	unsigned cpus;
 	struct config_console console;
 	char *console_log;                  /* NULL unless given */

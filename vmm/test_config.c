@@ -168,6 +168,34 @@ START_TEST(sizes)
 }
 END_TEST
 
+START_TEST(memory_keys)
+{
+	fresh();
+	ck_assert_uint_eq(cfg->reclaim, CONFIG_RECLAIM_REPORT);
+	ck_assert_uint_eq(cfg->weight, 100);
+	ck_assert_uint_eq(cfg->memory_min, 0);
+	takes("memory", "2G,min=256M,reclaim=auto,weight=7");
+	ck_assert_uint_eq(cfg->memory, GIB(2));
+	ck_assert_uint_eq(cfg->memory_min, MIB(256));
+	ck_assert_uint_eq(cfg->reclaim, CONFIG_RECLAIM_AUTO);
+	ck_assert_uint_eq(cfg->weight, 7);
+	takes("memory", "512,reclaim=off"); /* replaces all of it */
+	ck_assert_uint_eq(cfg->memory, MIB(512));
+	ck_assert_uint_eq(cfg->memory_min, 0);
+	ck_assert_uint_eq(cfg->reclaim, CONFIG_RECLAIM_OFF);
+	ck_assert_uint_eq(cfg->weight, 100);
+	refuses("memory", "1G,min=2G", "memory", "min is more than the memory itself", "");
+	refuses("memory", "1G,min=1M", "memory", "'1M' is less than the minimum of 64M", "");
+	refuses("memory", "1G,min", "memory", "key 'min' needs a value", "");
+	refuses("memory", "1G,reclaim=aut", "memory", "unknown way to reclaim 'aut'", "did you mean 'auto'?");
+	refuses("memory", "1G,rclaim=auto", "memory", "unknown key 'rclaim'", "did you mean 'reclaim'?");
+	refuses("memory", "1G,weight=0", "memory", "weight '0' is not a number from 1 to 10000", "");
+	refuses("memory", "1G,weight=1,weight=2", "memory", "key 'weight' is given twice", "");
+	ck_assert_uint_eq(cfg->memory, MIB(512));
+	done();
+}
+END_TEST
+
 START_TEST(lists)
 {
 	fresh();
@@ -306,7 +334,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { defaults, scalars, keys, sizes, lists, disks, consoles, long_values, together, NULL };
+	const TTest *const tests[] = { defaults, scalars, keys, sizes, memory_keys, lists, disks, consoles, long_values, together, NULL };
 
 	return test_main("config", tests);
 }
