@@ -4,6 +4,7 @@
  * off, 'r' resets, 'p' reports a panic, 't' is a triple fault, 'h' halts for ever, 'f' floods the console.
  */
 #define COM1     0x3f8
+#define COM1_MCR 0x3fc
 #define COM1_LSR 0x3fd
 #define POWER    0x600 /* sleep control register; reset register 2 above */
 #define PVPANIC  0x505
@@ -11,6 +12,9 @@
 	.globl _start
 _start:
 	mov $stack, %rsp
+	mov $COM1_MCR, %dx
+	mov $0x3, %al /* data terminal ready: input is held back from a guest that is not */
+	out %al, %dx
 	mov $greeting, %rsi
 1:	lodsb
 	test %al, %al
