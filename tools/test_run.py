@@ -11,7 +11,7 @@ import time
 
 sys.dont_write_bytecode = True  # the source folder is not for us to write to
 
-from test_tty import COMMAND, KERNEL, LIMIT, Session, run
+from test_tty import COMMAND, KERNEL, LIMIT, Session, run, spawn
 
 SMALL = ["-m", "64M"]
 
@@ -48,8 +48,8 @@ def timeout():
 
 def restart():
     # The keys come one by one: a reset discards what a UART holds.
-    p = subprocess.Popen([COMMAND, "-k", KERNEL, *SMALL, "--on-reboot", "restart", "--console-log", "log"],
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    p = spawn([COMMAND, "-k", KERNEL, *SMALL, "--on-reboot", "restart", "--console-log", "log"],
+              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     for key in b"rrq":
         assert p.stdout.read(3) == b"UP\n"
         p.stdin.write(bytes([key]))
@@ -130,7 +130,7 @@ def signals():
 
 def full_pipe_and_a_signal():
     r, w = os.pipe()
-    p = subprocess.Popen([COMMAND, "-k", KERNEL, *SMALL], stdin=subprocess.PIPE, stdout=w, stderr=subprocess.DEVNULL)
+    p = spawn([COMMAND, "-k", KERNEL, *SMALL], stdin=subprocess.PIPE, stdout=w, stderr=subprocess.DEVNULL)
     os.close(w)
     p.stdin.write(b"f")
     p.stdin.flush()
@@ -143,8 +143,8 @@ def full_pipe_and_a_signal():
 
 
 def reader_that_goes():
-    p = subprocess.Popen([COMMAND, "-k", KERNEL, *SMALL], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                         stderr=subprocess.DEVNULL)
+    p = spawn([COMMAND, "-k", KERNEL, *SMALL], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+              stderr=subprocess.DEVNULL)
     p.stdin.write(b"f")
     p.stdin.flush()
     assert p.stdout.read(100) == b"UP\nf" + 96 * b"x"

@@ -19,7 +19,23 @@ KERNEL = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else "k"  # the machi
 LIMIT = 10  # seconds any one wait may take
 
 
-LIVE = []  # sessions to close when their test is over, however it ended
+LIVE = []  # sessions and processes to end when their test is over, however it ended
+
+
+def spawn(*args, **kwargs):
+    p = subprocess.Popen(*args, **kwargs)
+    LIVE.append(p)
+    return p
+
+
+def clean_up():
+    for x in list(LIVE):
+        if isinstance(x, subprocess.Popen):
+            x.kill()
+            x.wait()
+            LIVE.remove(x)
+        else:
+            x.close()
 
 
 class Session:
@@ -305,7 +321,7 @@ def large_input_is_not_lost():
 
 def inherited_descriptions_stay_blocking():
     r, w = os.pipe()
-    p = subprocess.Popen([COMMAND, "-k", "k", "-a", "say=up sleep=100 off"], stdin=r, stdout=subprocess.PIPE)
+    p = spawn([COMMAND, "-k", "k", "-a", "say=up sleep=100 off"], stdin=r, stdout=subprocess.PIPE)
     p.stdout.readline()
     for fd in (r, p.stdout.fileno()):
         assert not fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NONBLOCK
@@ -315,8 +331,8 @@ def inherited_descriptions_stay_blocking():
 
 
 def reader_that_goes_ends_it():
-    p = subprocess.Popen([COMMAND, "-k", "k", "-a", "say=up"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                         stderr=subprocess.PIPE)
+    p = spawn([COMMAND, "-k", "k", "-a", "say=up"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+              stderr=subprocess.PIPE)
     assert p.stdout.readline() == b"up\n"
     p.stdout.close()
     assert p.wait(LIMIT) == 128 + signal.SIGPIPE
@@ -325,8 +341,8 @@ def reader_that_goes_ends_it():
 
 
 def ignored_signals_stay_ignored():
-    p = subprocess.Popen([COMMAND, "-k", "k", "-a", "say=up sleep=300 off"], stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    p = spawn([COMMAND, "-k", "k", "-a", "say=up sleep=300 off"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+              preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     p.stdout.readline()
     p.send_signal(signal.SIGHUP)
     assert p.wait(LIMIT) == 0
@@ -358,8 +374,7 @@ def run(tests):
                 failed += 1
                 line = e.__traceback__.tb_next.tb_lineno if e.__traceback__.tb_next else "?"
                 print(f"not ok {n} - {test.__name__}\n#   {type(e).__name__} in line {line}: {e}", flush=True)
-            for session in list(LIVE):
-                session.close()
+            clean_up()
         os.chdir("/")
     return failed > 0
 

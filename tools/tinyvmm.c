@@ -14,16 +14,15 @@
 #include "say.h"
 
 /* A descriptor 0, 1 or 2 that is closed would be given to the next file opened, a disk perhaps, and then printed to. */
-static int fill_standard_fds(void)
+static int fill_standard_fds(struct tvmm_error *err)
 {
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
-		return -1;
-	close(fd);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0)
+			continue;
+		/* The lowest free number: FD itself. */
+		if (open("/dev/null", O_RDWR) < 0)
+			return say_fill(err, TVMM_E_HOST, errno, "/dev/null", "cannot stand in for a closed standard descriptor");
+	}
 	return 0;
 }
 
@@ -99,10 +98,13 @@ static int cmd_version(char *const argv[])
 int main(int argc, char *argv[])
 {
 	enum opts_verb verb = VERB_RUN;
+	struct tvmm_error err;
 	const char *near;
 
-	if (fill_standard_fds() < 0)
+	if (fill_standard_fds(&err) < 0) {
+		say_error(&err);
 		return CODE_FAILED;
+	}
 	if (argc < 2) {
 		opts_help_short(stderr);
 		return CODE_FAILED;
