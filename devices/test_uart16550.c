@@ -362,10 +362,11 @@ START_TEST(back_pressure)
 		ssize_t n;
 		unsigned edges;
 
+		wr(r, DATA, (uint8_t)sent++); /* so that the ring does not fill up in whole FIFOs */
 		while (rd(r, LSR) & 0x20) {
 			for (unsigned i = 0; i < UART_FIFO; i++)
 				wr(r, DATA, (uint8_t)sent++);
-			if (sent % 4096 == 0)
+			if (sent % 4096 < UART_FIFO)
 				ck_assert_int_ge(loop_settle(&r->l), 0);
 			ck_assert_uint_lt(sent, 1 << 20);
 		}
