@@ -11,7 +11,7 @@ static unsigned long long mmio_exits(unsigned reads)
 	struct guest g;
 	char append[32];
 
-	snprintf(append, sizeof(append), "reads=%u", reads);
+	snprintf(append, sizeof(append), "reads=%u console=hvc0", reads);
 	if (ok(guest_new(&g, "payload_pci", "append", append, NULL) && guest_start(&g), "created and started")) {
 		guest_finish(&g, LIMIT_MS);
 		guest_ended(&g, TVMM_POWEROFF, append);
