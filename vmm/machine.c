@@ -171,6 +171,12 @@ static int build_cmdline(struct machine *m, const struct tvmm_config *cfg, struc
 	return ret ? ret : cmdline_append(&m->cmdline, user, err);
 }
 
+/* Without the I/O thread no device works: better the end than a guest that waits for ever. */
+static void loop_failed(void *arg, int err)
+{
+	machine_end(arg, TVMM_HOST_ERROR, "the I/O thread cannot wait for events: %s", strerror(-err));
+}
+
 static int create_host_half(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
 {
 	int ret = open_boot_files(m, cfg, err);
@@ -186,6 +192,8 @@ static int create_host_half(struct machine *m, const struct tvmm_config *cfg, st
 	if (ret)
 		return ret;
 	m->loop_ok = true;
+	m->loop.failed = loop_failed;
+	m->loop.failed_arg = m;
 	return open_console(m, cfg, err);
 }
 

@@ -83,8 +83,16 @@ void evbell_ring(struct evbell *b)
 	uint64_t one = 1;
 	struct iovec iov = { &one, sizeof(one) };
 
-	/* EAGAIN means that 2^64 - 2 rings are pending: it rings. */
-	b->host->writev(b->host, b->src.fd, &iov, 1);
+	/*
+	 * EAGAIN means that 2^64 - 2 rings are pending: it rings.  An eventfd has no other reason to refuse; but a ring that
+	 * is lost is a thread that waits for ever, so it is tried again.
+	 */
+	for (unsigned i = 0; i < 3; i++) {
+		ssize_t ret = b->host->writev(b->host, b->src.fd, &iov, 1);
+
+		if (ret >= 0 || ret == -EAGAIN)
+			break;
+	}
 }
 
 static struct evloop_msg *take_msg(struct evloop *l)
@@ -201,9 +209,10 @@ static void *loop_main(void *arg)
 	/* Not running from here on: whoever calls later runs its function itself.  Who called before is served. */
 	pthread_mutex_lock(&l->lock);
 	l->running = false;
-	l->failed = n < 0 ? n : 0;
 	pthread_mutex_unlock(&l->lock);
 	run_msgs(l);
+	if (n < 0 && l->failed)
+		l->failed(l->failed_arg, n);
 	return NULL;
 }
 

@@ -51,7 +51,9 @@ struct evloop {
 	bool started; /* the thread is to be joined */
 	bool stop;    /* loop thread only */
 	pthread_t thread;
-	int failed;   /* -errno if waiting failed; the thread has ended then */
+	/* Waiting failed, with this negative errno: the loop is over.  On its thread; may be NULL. */
+	void (*failed)(void *arg, int err);
+	void *failed_arg;
 	_Atomic uint64_t wakeups; /* returns of epoll_wait */
 };
 
