@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * ioapic.h - an I/O APIC (Intel 82093AA) of a few pins, each of which becomes a message when its line rises.
+ * ioapic.h - an I/O APIC (Intel 82093AA) of as few pins as the machine needs, each of which becomes a message when its line rises.
  *
  * Ours and not KVM's, for two reasons.  KVM's has 24 pins, and a kernel reads and writes every pin's entry several times
  * while it boots: an exit each.  And what is not in the host's kernel cannot be attacked there.  All lines of this
@@ -17,7 +17,7 @@
 #include "bus.h"
 #include "irq.h"
 
-#define IOAPIC_PINS 8
+#define IOAPIC_PINS 5
 #define IOAPIC_SIZE 0x1000 /* its window */
 
 struct ioapic;

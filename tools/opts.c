@@ -25,6 +25,7 @@ static const struct opt table[] = {
 	{ OPT_CONFIG, 'm', "memory", {}, "SIZE", "Machine", "guest memory: 512 (MiB), 512M, 2G; default 1G", RUN },
 	{ OPT_CONFIG, 'c', "cpus", {}, "N", "Machine", "virtual CPUs; default 1", RUN },
 	{ OPT_CONFIG, 0, "name", {}, "NAME", "Machine", "a name for logs and threads", RUN },
+	{ OPT_CONFIG, 0, "modules", {}, "DIR", "Machine", "the kernel's modules, for a disk without an initrd", RUN },
 	{ OPT_CONFIG, 0, "no-defaults", {}, NULL, "Machine", "pass the kernel's command line exactly as given", RUN },
 	{ OPT_CONFIG, 0, "console", {}, "stdio|file=FILE|fd=IN[:OUT]|none", "Console",
 	  "where the guest's console goes; default stdio", RUN },

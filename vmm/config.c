@@ -532,6 +532,11 @@ static int set_console_log(struct tvmm_config *cfg, const char *value, struct tv
 	return set_list_path("console-log", value, &cfg->console_log, err);
 }
 
+static int set_modules(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
+{
+	return set_list_path("modules", value, &cfg->modules, err);
+}
+
 static int set_name(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
@@ -589,10 +594,12 @@ static int set_no_defaults(struct tvmm_config *cfg, const char *value, struct tv
 
 /* The names stand apart so that nearest() can look through them; the order of the two lists is the same. */
 static const char *const key_names[] = { "kernel",	"initrd", "append",    "disk",	   "memory",	  "cpus", "console",
-					 "console-log", "name",	  "on-reboot", "on-panic", "no-defaults", NULL };
+					 "console-log", "name",	  "on-reboot", "on-panic", "no-defaults",
+					 "modules",	NULL };
 static int (*const key_setters[])(struct tvmm_config *cfg, const char *value, struct tvmm_error *err) = {
 	set_kernel,  set_initrd,      set_append, set_disk,	 set_memory,   set_cpus,
 	set_console, set_console_log, set_name,	  set_on_reboot, set_on_panic, set_no_defaults,
+	set_modules,
 };
 static_assert(ARRAY_SIZE(key_names) == ARRAY_SIZE(key_setters) + 1, "every key has its function");
 
@@ -624,6 +631,7 @@ void tvmm_config_free(struct tvmm_config *cfg)
 	free(cfg->append);
 	free(cfg->console.path);
 	free(cfg->console_log);
+	free(cfg->modules);
 	free(cfg);
 }
 
@@ -638,7 +646,7 @@ int tvmm_config_set(struct tvmm_config *cfg, const char *key, const char *value,
 	if (!key_names[i])
 		return bad_word(err, show(key).s, "unknown key", key, key_names,
 				"kernel, initrd, append, disk, memory, cpus, console, console-log, name, on-reboot, "
-				"on-panic, no-defaults");
+				"on-panic, no-defaults, modules");
 	if (!value && key_setters[i] != set_no_defaults)
 		return err_set(err, TVMM_E_CONFIG, 0, key, "a value is missing");
 	return key_setters[i](cfg, value, err);

@@ -187,7 +187,8 @@ static int build_vcpus(struct machine *m, struct tvmm_error *err)
 
 static int load_images(struct machine *m, struct tvmm_error *err)
 {
-	struct initrd_piece piece[CONFIG_INITRDS_MAX];
+	struct initrd_piece piece[CONFIG_INITRDS_MAX + 1];
+	unsigned n = 0;
 	struct initrd_room room;
 	int ret = kernel_probe(&m->kernel, m->host, m->kernel_fd, m->kernel_path, err);
 
@@ -196,10 +197,12 @@ static int load_images(struct machine *m, struct tvmm_error *err)
 	if (ret)
 		return ret;
 	for (unsigned i = 0; i < m->n_initrds; i++)
-		piece[i] = (struct initrd_piece){ .name = m->initrd_path[i], .fd = m->initrd_fd[i] };
+		piece[n++] = (struct initrd_piece){ .name = m->initrd_path[i], .fd = m->initrd_fd[i] };
+	if (m->initramfs.len)
+		piece[n++] = (struct initrd_piece){ .name = "our initramfs", .data = m->initramfs.data, .len = m->initramfs.len, .fd = -1 };
 	room.floor = m->kernel.end;
 	room.limit = MIN(m->kernel.initrd_max + 1, m->mem.region[0].base + m->mem.region[0].size);
-	return initrd_load(&m->initrd, &m->mem, &room, m->host, piece, m->n_initrds, err);
+	return initrd_load(&m->initrd, &m->mem, &room, m->host, piece, n, err);
 }
 
 static int write_acpi(struct machine *m, struct gpa *rsdp, struct tvmm_error *err)

@@ -135,6 +135,56 @@ static int open_console(struct machine *m, const struct tvmm_config *cfg, struct
 	return 0;
 }
 
+#define DEVICE_MAX 32
+
+/* The disk that was said to hold the root, its device's name in DEVICE; NULL when none was. */
+static const struct config_disk *root_disk(const struct tvmm_config *cfg, char device[DEVICE_MAX])
+{
+	for (unsigned i = 0; i < cfg->disk_count; i++) {
+		if (!cfg->disks[i].root)
+			continue;
+		snprintf(device, DEVICE_MAX, "/dev/vd%c", 'a' + i);
+		if (cfg->disks[i].root_part)
+			snprintf(device, DEVICE_MAX, "/dev/vd%c%u", 'a' + i, cfg->disks[i].root_part);
+		return &cfg->disks[i];
+	}
+	return NULL;
+}
+
+/* A disk, and nobody who said how to find the root on it: then that is our work. */
+static bool wants_initramfs(const struct tvmm_config *cfg)
+{
+	return cfg->disk_count && !cfg->initrd_count && !cfg->no_defaults && !(cfg->append && cmdline_has(cfg->append, "root"));
+}
+
+/* The drivers of our devices that a stock kernel has as modules, in the order of their worth. */
+static const char *const drivers[] = { "virtio_console", "virtio_balloon", "virtio_rng", "pvpanic_mmio", "button", NULL };
+
+static int build_initramfs(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
+{
+	char device[DEVICE_MAX], warning[1024];
+	const struct config_disk *root = root_disk(cfg, device);
+	struct initramfs_desc d = { .modules_dir = cfg->modules, .drivers = drivers, .unpack = unpack_with_tool };
+	struct kernel k;
+	int ret;
+
+	if (!wants_initramfs(cfg))
+		return 0;
+	ret = kernel_probe(&k, m->host, m->kernel_fd, m->kernel_path, err);
+	if (ret)
+		return ret;
+	d.release = k.release;
+	d.root = root ? device : NULL;
+	/* Only looked at, for its file system's name; the disk's own descriptor is the device's. */
+	d.root_fd = m->host->open(m->host, (root ? root : &cfg->disks[0])->path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0);
+	ret = initramfs_build(&m->initramfs, m->host, &d, warning, sizeof(warning), err);
+	if (d.root_fd >= 0)
+		m->host->close(m->host, d.root_fd);
+	if (!ret && warning[0])
+		log_line(&m->log, TVMM_LOG_WARN, "%s", warning);
+	return ret;
+}
+
 /*
  * The kernel's command line: what makes a stock kernel speak and stop in the right way, then the user's words, so that
  * theirs win.  With no-defaults, theirs alone.
@@ -142,6 +192,7 @@ static int open_console(struct machine *m, const struct tvmm_config *cfg, struct
 static int build_cmdline(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
 {
 	const char *user = cfg->append ? cfg->append : "";
+	char device[DEVICE_MAX];
 	int ret = 0;
 
 	cmdline_init(&m->cmdline);
@@ -149,24 +200,16 @@ static int build_cmdline(struct machine *m, const struct tvmm_config *cfg, struc
 		/* The serial port, for every kernel has its driver built in: its first line appears whatever is a module. */
 		if (!cmdline_has(user, "console"))
 			ret = cmdline_append(&m->cmdline, "console=ttyS0", err);
-		/* There is one serial port, and nothing for the early scan of PCI by ports: do not look for more. */
+		/* There is one serial port: do not look for more. */
 		if (!ret)
-			ret = cmdline_append(&m->cmdline, "8250.nr_uarts=1 pci=noearly", err);
+			ret = cmdline_append(&m->cmdline, "8250.nr_uarts=1", err);
 		if (!ret && cfg->on_panic != CONFIG_PANIC_STAY && !cmdline_has(user, "panic"))
 			ret = cmdline_append(&m->cmdline, "panic=-1", err);
 		/* By the ACPI reset register; otherwise hardware-reduced kernels go through real mode to the reset vector. */
 		if (!ret && !cmdline_has(user, "reboot"))
 			ret = cmdline_append(&m->cmdline, "reboot=a", err);
-		for (unsigned i = 0; !ret && i < cfg->disk_count; i++) {
-			const struct config_disk *d = &cfg->disks[i];
-			char part[12] = "";
-
-			if (!d->root || cmdline_has(user, "root"))
-				continue;
-			if (d->root_part)
-				snprintf(part, sizeof(part), "%u", d->root_part);
-			ret = cmdline_appendf(&m->cmdline, err, "root=/dev/vd%c%s %s", 'a' + i, part, d->ro ? "ro" : "rw");
-		}
+		if (!ret && root_disk(cfg, device) && !cmdline_has(user, "root") && !wants_initramfs(cfg))
+			ret = cmdline_appendf(&m->cmdline, err, "root=%s %s", device, root_disk(cfg, device)->ro ? "ro" : "rw");
 	}
 	return ret ? ret : cmdline_append(&m->cmdline, user, err);
 }
@@ -185,6 +228,8 @@ static int create_host_half(struct machine *m, const struct tvmm_config *cfg, st
 		ret = build_cmdline(m, cfg, err);
 	if (!ret)
 		ret = open_disks(m, cfg, err);
+	if (!ret)
+		ret = build_initramfs(m, cfg, err);
 	if (!ret)
 		ret = map_ram(m, cfg->memory, err);
 	if (!ret)
@@ -249,6 +294,7 @@ void machine_destroy(struct machine *m)
 		m->host->close(m->host, m->initrd_fd[i]);
 		free(m->initrd_path[i]);
 	}
+	initramfs_free(&m->initramfs);
 	if (m->kernel_fd >= 0)
 		m->host->close(m->host, m->kernel_fd);
 	free(m->kernel_path);

@@ -22,6 +22,7 @@
 #include "disk.h"
 #include "evloop.h"
 #include "hostmem.h"
+#include "initramfs.h"
 #include "ioapic.h"
 #include "kernel.h"
 #include "kvm.h"
@@ -65,6 +66,7 @@ struct machine {
 	char *initrd_path[CONFIG_INITRDS_MAX];
 	unsigned n_initrds;
 	struct cmdline cmdline;
+	struct initramfs initramfs; /* made by us, for a disk without an initrd; else empty */
 	struct machine_disk *disk;
 	unsigned n_disks;
 	bool loop_ok, console_ok;

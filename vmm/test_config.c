@@ -123,7 +123,7 @@ START_TEST(keys)
 	refuses("kernel", NULL, "kernel", "a value is missing", "");
 	refuses("\x1b[zz\n", "x", "?[zz?", "unknown key '?[zz?'",
 		"known are: kernel, initrd, append, disk, memory, cpus, console, console-log, name, on-reboot, on-panic, "
-		"no-defaults");
+		"no-defaults, modules");
 	ck_assert_int_eq(tvmm_config_set(NULL, "kernel", "x", &err), -EINVAL);
 	ck_assert_int_eq(tvmm_config_set(cfg, NULL, "x", &err), -EINVAL);
 	done();

@@ -129,6 +129,8 @@ static enum outcome run(const struct host *h, const char *payload, const char *d
 	struct tvmm_vm *vm;
 
 	*err = (struct tvmm_error){ 0 };
+	if (truncate(disk, 0) || truncate(disk, 1 << 20)) /* the guest counts its boots there */
+		return MUTE;
 	tvmm_config_set(cfg, "kernel", payload, NULL);
 	tvmm_config_set(cfg, "memory", "64M", NULL);
 	tvmm_config_set(cfg, "append", "mode=boots", NULL);

@@ -44,7 +44,7 @@
 #define LAYOUT_POWER        0x600 /* acpi_power.h: sleep control, sleep status, reset */
 
 /* Global system interrupts: I/O APIC pins. */
+#define LAYOUT_GED_GSI  3
 #define LAYOUT_COM1_GSI 4
-#define LAYOUT_GED_GSI  5
 
 #endif

@@ -78,6 +78,8 @@ TVMM_API void tvmm_config_free(struct tvmm_config *cfg); /* NULL is fine */
  *	name NAME               letters, digits, '-', '_', '.'
  *	on-reboot exit|restart  what a guest's reboot does
  *	on-panic exit|stay      what a guest kernel's panic does
+ *	modules DIR             kernel modules for the initramfs that is made when a disk is given and no initrd and no root=;
+ *	                        default: the host's /lib/modules for the kernel's release
  *	no-defaults on|off      pass the kernel command line exactly as given
  *
  * Returns 0, or -EINVAL with the object naming the key.  Paths are not opened here.
