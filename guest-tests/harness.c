@@ -4,6 +4,7 @@
  */
 #include "harness.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -92,6 +93,18 @@ const char *reason_name(int reason)
 					    "host error" };
 
 	return reason >= 0 && (size_t)reason < sizeof(name) / sizeof(name[0]) ? name[reason] : "?";
+}
+
+unsigned count_entries(const char *dir)
+{
+	DIR *d = opendir(dir);
+	unsigned n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n;
 }
 
 unsigned count_text(const char *text, const char *what)

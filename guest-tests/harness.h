@@ -69,6 +69,8 @@ void guest_free(struct guest *g);
 bool guest_run(const char *name, const char *payload, const char *append, const char *cpus);
 
 const char *reason_name(int reason);
+/* Of /proc/self/fd, /proc/self/task. */
+unsigned count_entries(const char *dir);
 unsigned count_text(const char *text, const char *what);
 /* The path of a payload; static storage. */
 const char *payload_path(const char *payload);

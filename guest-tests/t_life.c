@@ -3,7 +3,6 @@
  * t_life.c - a machine's life from outside: stop in every state and how long it takes, order of calls, two machines in
  * one process, and that nothing is left behind.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -14,18 +13,6 @@
 #include "harness.h"
 
 #define STOP_MS 1000 /* generous: the machine may be busy.  What it took is in the line. */
-
-static unsigned entries(const char *dir)
-{
-	DIR *d = opendir(dir);
-	unsigned n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n;
-}
 
 static unsigned mappings(void)
 {
@@ -159,6 +146,7 @@ static void pestered(const char *mode, bool stop_it, int reason)
 		ok(tvmm_vm_wait(g.vm, LIMIT_MS, &r) == 0 && r.reason == reason, "pestered %s: ends by %s", mode, reason_name(reason));
 		for (unsigned i = 0; i < 2; i++)
 			pthread_join(t[i], NULL);
+		guest_finish(&g, 0);
 		note("pestered %s: booted %u times", mode, count_text(g.text, "READY"));
 	}
 	guest_free(&g);
@@ -218,14 +206,14 @@ static void leaks(void)
 	for (unsigned kind = 0; kind < 4; kind++) /* what libc keeps for later use */
 		one_life(kind);
 	failed_life();
-	fds = entries("/proc/self/fd");
-	threads = entries("/proc/self/task");
+	fds = count_entries("/proc/self/fd");
+	threads = count_entries("/proc/self/task");
 	maps = mappings();
 	for (unsigned i = 0; i < 20; i++)
 		one_life(i % 4);
 	failed_life();
-	fds2 = entries("/proc/self/fd");
-	threads2 = entries("/proc/self/task");
+	fds2 = count_entries("/proc/self/fd");
+	threads2 = count_entries("/proc/self/task");
 	maps2 = mappings();
 	ok(fds2 == fds, "no descriptor is left behind (%u, %u)", fds, fds2);
 	ok(threads2 == threads, "no thread (%u, %u)", threads, threads2);
