@@ -17,7 +17,7 @@
 #include "x86_layout.h"
 
 /* PCI device numbers.  Disks come last and in the order given, so that the first is always vda. */
-enum { SLOT_HOST_BRIDGE, SLOT_CONSOLE, SLOT_RNG, SLOT_FIRST_DISK };
+enum { SLOT_HOST_BRIDGE, SLOT_CONSOLE, SLOT_RNG, SLOT_BALLOON, SLOT_FIRST_DISK };
 
 static void power_event(void *arg, enum acpi_power_event ev)
 {
@@ -62,6 +62,8 @@ static int build_virtio(struct machine *m, struct tvmm_error *err)
 
 	if (!ret)
 		ret = plug(m, &m->rng_pci, &m->rng.dev, SLOT_RNG, err);
+	if (!ret && m->memctl.balloon)
+		ret = plug(m, &m->balloon_pci, &m->balloon.dev, SLOT_BALLOON, err);
 	for (unsigned i = 0; !ret && i < m->n_disks; i++)
 		ret = plug(m, &m->disk[i].pci, &m->disk[i].blk.dev, SLOT_FIRST_DISK + i, err);
 	return ret;
@@ -83,6 +85,19 @@ static void choose_consoles(struct machine *m)
 	m->console.rx = m->has_vcon && !strncmp(last, "hvc", 3) ? &m->vcon.rx : &m->uart.rx;
 }
 
+/* Its queues have no bells: they are worked on in the exit (virtio_balloon.c). */
+static int build_balloon(struct machine *m, struct tvmm_error *err)
+{
+	int ret;
+
+	if (!memctl_wants_balloon(&m->memctl))
+		return 0;
+	ret = virtio_balloon_init(&m->balloon, "balloon", &m->mem, &m->loop, &m->log, &m->memctl.discard.reclaim, true, err);
+	if (!ret)
+		memctl_attach(&m->memctl, &m->balloon);
+	return ret;
+}
+
 static int build_devices(struct machine *m, struct tvmm_error *err)
 {
 	int ret;
@@ -101,7 +116,9 @@ static int build_devices(struct machine *m, struct tvmm_error *err)
 		virtio_blk_init(&m->disk[i].blk, m->disk[i].name, m->disk[i].disk, m->disk[i].serial, &m->mem, &m->loop, &m->log);
 	m->guest_ok = true; /* from here on guest_destroy() has something to do */
 
-	ret = build_virtio(m, err);
+	ret = build_balloon(m, err);
+	if (!ret)
+		ret = build_virtio(m, err);
 	if (!ret)
 		ret = bus_add(&m->mmio, LAYOUT_ECAM, LAYOUT_ECAM_SIZE, &pci_ecam_ops, &m->pci, "PCI configuration", err);
 	if (!ret)
@@ -287,6 +304,8 @@ void guest_quiesce(struct machine *m)
 	if (m->has_vcon)
 		virtio_set_status(&m->vcon.dev, 0);
 	virtio_set_status(&m->rng.dev, 0);
+	if (m->memctl.balloon)
+		virtio_set_status(&m->balloon.dev, 0);
 	for (unsigned i = 0; i < m->n_disks; i++)
 		virtio_set_status(&m->disk[i].blk.dev, 0);
 }
@@ -305,6 +324,11 @@ void guest_destroy(struct machine *m)
 	}
 	virtio_pci_fini(&m->rng_pci);
 	virtio_rng_fini(&m->rng);
+	if (m->memctl.balloon) {
+		memctl_detach(&m->memctl);
+		virtio_pci_fini(&m->balloon_pci);
+		virtio_balloon_fini(&m->balloon);
+	}
 	for (unsigned i = 0; i < m->n_disks; i++) {
 		virtio_pci_fini(&m->disk[i].pci);
 		virtio_blk_fini(&m->disk[i].blk);

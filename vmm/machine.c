@@ -239,7 +239,8 @@ static int create_host_half(struct machine *m, const struct tvmm_config *cfg, st
 	m->loop_ok = true;
 	m->loop.failed = loop_failed;
 	m->loop.failed_arg = m;
-	return open_console(m, cfg, err);
+	ret = memctl_init(&m->memctl, cfg, &m->mem, &m->loop, &m->log, err);
+	return ret ? ret : open_console(m, cfg, err);
 }
 
 int machine_create(struct machine **out, const struct tvmm_config *cfg, const struct host *host, struct tvmm_error *err)
@@ -284,6 +285,7 @@ void machine_destroy(struct machine *m)
 	kvm_close(&m->kvm);
 	if (m->console_ok)
 		chardev_fini(&m->console);
+	memctl_fini(&m->memctl);
 	if (m->loop_ok)
 		evloop_fini(&m->loop);
 	for (unsigned i = 0; i < m->n_disks; i++)

@@ -27,11 +27,13 @@
 #include "kernel.h"
 #include "kvm.h"
 #include "log.h"
+#include "memctl.h"
 #include "panic_watch.h"
 #include "pci.h"
 #include "pvpanic.h"
 #include "uart16550.h"
 #include "vcpu.h"
+#include "virtio_balloon.h"
 #include "virtio_blk.h"
 #include "virtio_console.h"
 #include "virtio_pci.h"
@@ -58,6 +60,7 @@ struct machine {
 	struct gmem mem;
 	struct hostmem ecam;   /* the guest's PCI configuration pages */
 	struct evloop loop;
+	struct memctl memctl;
 	struct chardev console;
 	int console_fd, log_fd; /* opened by us; -1: not */
 	int kernel_fd;
@@ -88,6 +91,8 @@ struct machine {
 	struct virtio_pci vcon_pci;
 	struct virtio_rng rng;
 	struct virtio_pci rng_pci;
+	struct virtio_balloon balloon;
+	struct virtio_pci balloon_pci;
 	struct kernel kernel;
 	struct boot_map map;
 	struct initrd initrd;

@@ -265,6 +265,27 @@ int tvmm_vm_stats(struct tvmm_vm *vm, struct tvmm_stats *stats)
 	return 0;
 }
 
+int tvmm_vm_set_memory(struct tvmm_vm *vm, uint64_t bytes, struct tvmm_error *err)
+{
+	return memctl_set(&vm->m->memctl, bytes, err);
+}
+
+int tvmm_vm_trim_memory(struct tvmm_vm *vm, struct tvmm_error *err)
+{
+	return memctl_trim(&vm->m->memctl, err);
+}
+
+int tvmm_vm_memory(struct tvmm_vm *vm, struct tvmm_memory *memory)
+{
+	struct tvmm_memory now;
+
+	if (memory->size <= sizeof(size_t))
+		return -EINVAL;
+	memctl_read(&vm->m->memctl, &now);
+	copy_sized(memory, memory->size, &now, sizeof(now));
+	return 0;
+}
+
 int tvmm_vm_describe(struct tvmm_vm *vm, char *buf, size_t len)
 {
 	if (len)

@@ -71,7 +71,8 @@ TVMM_API void tvmm_config_free(struct tvmm_config *cfg); /* NULL is fine */
  *	initrd PATH             repeatable; the files are handed over concatenated
  *	append TEXT             repeatable; joined with spaces, after the defaults
  *	disk PATH[,ro][,serial=S]     repeatable; a raw image or a block device
- *	memory SIZE             bytes the guest sees; a bare number is MiB; K, M, G, T are binary
+ *	memory SIZE[,min=SIZE][,reclaim=off|report|auto][,weight=N]
+ *	                        bytes the guest sees; a bare number is MiB; K, M, G, T are binary
  *	cpus N                  virtual CPUs
  *	console stdio|file=PATH|fd=IN[:OUT]|none
  *	console-log PATH        a copy of all console output, appended to the file
@@ -158,6 +159,47 @@ struct tvmm_stats {
 	uint64_t memory_configured; /* bytes of RAM that the guest was given */
 };
 TVMM_API int tvmm_vm_stats(struct tvmm_vm *vm, struct tvmm_stats *stats);
+
+/*
+ * Memory.  Sizes are always what the guest sees.  With reclaim=report memory that the guest frees returns to the host;
+ * with reclaim=auto the machine also decides by itself how much of its memory to give up and to take back.
+ */
+#define TVMM_MEMORY_AUTO 0
+
+/*
+ * Asks the guest to keep within BYTES, from now on; TVMM_MEMORY_AUTO ends that.  The guest may take its time: read
+ * tvmm_vm_memory() for the truth.  -EINVAL below the minimum or above the size; -EOPNOTSUPP with reclaim=off.
+ */
+TVMM_API int tvmm_vm_set_memory(struct tvmm_vm *vm, uint64_t bytes, struct tvmm_error *err);
+
+/* Asks the guest to hand all its free memory over at once; it keeps the right to use it.  Returns before that is done. */
+TVMM_API int tvmm_vm_trim_memory(struct tvmm_vm *vm, struct tvmm_error *err);
+
+/* In bytes unless said otherwise.  Grows at the end only, as struct tvmm_stats does. */
+struct tvmm_memory {
+	size_t size;              /* the caller sets sizeof(struct tvmm_memory) */
+	uint64_t configured;      /* what the guest was given */
+	uint64_t min;             /* what it is left with at least */
+	uint64_t target;          /* what it is asked to keep within */
+	uint64_t actual;          /* what it has: configured less what it gave, by our count */
+	uint64_t resident;        /* of guest memory in the host's memory now */
+	uint64_t swapped;         /* of guest memory in the host's swap */
+	uint64_t huge;            /* of resident: in huge pages */
+	uint64_t reported;        /* total that the guest reported free, and the host got back */
+	uint64_t trimmed;         /* total that trims gave */
+	uint64_t discarded;       /* total given back to the host, by whatever way */
+	uint64_t discard_failed;  /* total that the host refused to take back */
+	uint64_t guest_total;     /* the guest's own word, 0 where it did not tell: all its memory ... */
+	uint64_t guest_free;      /* ... not in use at all ... */
+	uint64_t guest_available; /* ... to be had without swapping ... */
+	uint64_t guest_caches;    /* ... in its page cache */
+	uint64_t guest_told_ms;   /* milliseconds since it told */
+	uint32_t weight;
+	int32_t reclaim;          /* 0 off, 1 report, 2 auto */
+	bool driver;              /* the guest runs a balloon driver */
+	bool fixed;               /* tvmm_vm_set_memory() holds the target */
+};
+TVMM_API int tvmm_vm_memory(struct tvmm_vm *vm, struct tvmm_memory *memory);
 
 /* A description of what was built (kernel command line, memory map, devices), text lines; NULL-terminated in BUF. */
 TVMM_API int tvmm_vm_describe(struct tvmm_vm *vm, char *buf, size_t len);

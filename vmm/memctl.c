@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * memctl.c - carrying out what is asked for or decided, and telling how it went; see the header.
+ */
+#include "memctl.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include "bits.h"
+#include "smaps.h"
+
+/* ---- pages that wait to be discarded ------------------------------------------------------------------------------ */
+
+/* Any thread, under the discard's lock. */
+static void want_tick(struct discard *d, void *arg)
+{
+	struct memctl *c = arg;
+
+	c->host->timerfd_set(c->host, c->tick.fd, c->host->now_ns(c->host) + DISCARD_TICK_NS, 0);
+}
+
+static void drain_timer(const struct host *h, int fd)
+{
+	uint64_t n;
+	struct iovec iov = { &n, sizeof(n) };
+
+	h->readv(h, fd, &iov, 1);
+}
+
+static void tick_ready(struct evsource *src, uint32_t events)
+{
+	struct memctl *c = container_of(src, struct memctl, tick);
+	enum discard_next next;
+
+	drain_timer(c->host, src->fd);
+	next = discard_tick(&c->discard);
+	if (next != DISCARD_DONE)
+		c->host->timerfd_set(c->host, src->fd,
+				     c->host->now_ns(c->host) + (next == DISCARD_NOW ? 1 : DISCARD_TICK_NS), 0);
+}
+
+/* ---- the guest's balloon ------------------------------------------------------------------------------------------ */
+
+static void apply_target(struct memctl *c)
+{
+	if (c->balloon)
+		virtio_balloon_set(c->balloon, c->configured - c->target);
+}
+
+void memctl_attach(struct memctl *c, struct virtio_balloon *b)
+{
+	c->balloon = b;
+	apply_target(c);
+}
+
+void memctl_detach(struct memctl *c)
+{
+	c->balloon = NULL;
+}
+
+/* ---- calls from other threads ------------------------------------------------------------------------------------- */
+
+struct request {
+	struct memctl *c;
+	uint64_t bytes;
+	struct tvmm_memory *out;
+	struct tvmm_error *err;
+	int ret;
+};
+
+static int refuse_off(struct memctl *c, struct tvmm_error *err)
+{
+	if (memctl_wants_balloon(c))
+		return 0;
+	err_set(err, TVMM_E_UNSUPPORTED, EOPNOTSUPP, "memory", "this machine runs with reclaim=off");
+	err_hint(err, "start it with --memory SIZE,reclaim=report or reclaim=auto");
+	return -EOPNOTSUPP;
+}
+
+static void set_on_loop(void *arg)
+{
+	struct request *r = arg;
+	struct memctl *c = r->c;
+	uint64_t bytes = align_down(r->bytes, BALLOON_PAGE);
+
+	r->ret = refuse_off(c, r->err);
+	if (r->ret)
+		return;
+	if (r->bytes != TVMM_MEMORY_AUTO && (bytes < c->min || bytes > c->configured)) {
+		r->ret = err_set(r->err, TVMM_E_CONFIG, EINVAL, "memory", "%lu MiB is %s of this machine, %lu MiB",
+				 bytes >> 20, bytes < c->min ? "below the minimum" : "above the size",
+				 (bytes < c->min ? c->min : c->configured) >> 20);
+		return;
+	}
+	c->fixed = r->bytes != TVMM_MEMORY_AUTO;
+	c->target = c->fixed ? bytes : c->configured;
+	log_line(c->log, TVMM_LOG_INFO, "memory: target %lu MiB of %lu, on request", c->target >> 20, c->configured >> 20);
+	apply_target(c);
+}
+
+int memctl_set(struct memctl *c, uint64_t bytes, struct tvmm_error *err)
+{
+	struct request r = { .c = c, .bytes = bytes, .err = err };
+
+	evloop_call(c->loop, set_on_loop, &r);
+	return r.ret;
+}
+
+static void trim_on_loop(void *arg)
+{
+	struct request *r = arg;
+
+	r->ret = refuse_off(r->c, r->err);
+	if (r->ret)
+		return;
+	r->ret = r->c->balloon ? virtio_balloon_trim(r->c->balloon) : -ENODEV;
+	if (r->ret == -ENODEV)
+		err_set(r->err, TVMM_E_UNSUPPORTED, ENODEV, "memory", "the guest has no balloon driver running");
+	else if (r->ret)
+		err_set(r->err, TVMM_E_UNSUPPORTED, -r->ret, "memory", "the guest's driver cannot hand over its free memory");
+}
+
+int memctl_trim(struct memctl *c, struct tvmm_error *err)
+{
+	struct request r = { .c = c, .err = err };
+
+	evloop_call(c->loop, trim_on_loop, &r);
+	return r.ret;
+}
+
+/* How RAM lies in the host: /proc/self/smaps, where our mappings are the ones between the guards. */
+static void read_smaps(struct memctl *c, struct tvmm_memory *out)
+{
+	struct smaps s = { .n = c->discard.n };
+	char buf[4096];
+	off_t at = 0;
+
+	for (unsigned i = 0; i < s.n; i++) {
+		s.range[i].start = (uintptr_t)c->discard.region[i].ram.host;
+		s.range[i].end = s.range[i].start + c->discard.region[i].ram.size;
+	}
+	while (c->smaps >= 0) {
+		struct iovec iov = { buf, sizeof(buf) };
+		ssize_t n = c->host->preadv(c->host, c->smaps, &iov, 1, at);
+
+		if (n <= 0)
+			break;
+		smaps_feed(&s, buf, (size_t)n);
+		at += n;
+	}
+	out->resident = c->smaps >= 0 ? s.resident : discard_resident(&c->discard);
+	out->swapped = s.swapped;
+	out->huge = s.huge;
+}
+
+static uint64_t stat_of(const struct balloon_state *s, unsigned tag)
+{
+	return s->stats.has & BIT(tag) ? s->stats.val[tag] : 0;
+}
+
+static void read_on_loop(void *arg)
+{
+	struct request *r = arg;
+	struct memctl *c = r->c;
+	struct tvmm_memory *out = r->out;
+	struct balloon_state s = { 0 };
+	struct discard_stats d;
+
+	if (c->balloon)
+		virtio_balloon_state(c->balloon, &s);
+	discard_stats(&c->discard, &d);
+	*out = (struct tvmm_memory){
+		.configured = c->configured, .min = c->min, .target = c->target, .actual = c->configured - d.held,
+		.reclaim = (int32_t)c->mode, .weight = c->weight, .fixed = c->fixed, .driver = s.driver,
+		.reported = s.reported, .trimmed = s.trim_bytes, .discarded = d.discarded, .discard_failed = d.failed,
+		.guest_total = stat_of(&s, BALLOON_S_TOTAL), .guest_free = stat_of(&s, BALLOON_S_FREE),
+		.guest_available = stat_of(&s, BALLOON_S_AVAIL), .guest_caches = stat_of(&s, BALLOON_S_CACHES),
+		.guest_told_ms = s.stats.seq ? (c->host->now_ns(c->host) - s.stats.when_ns) / 1000000 : 0,
+	};
+	read_smaps(c, out);
+	/* So that who asks again finds fresher ones. */
+	if (c->balloon)
+		virtio_balloon_ask_stats(c->balloon);
+}
+
+void memctl_read(struct memctl *c, struct tvmm_memory *out)
+{
+	struct request r = { .c = c, .out = out };
+
+	evloop_call(c->loop, read_on_loop, &r);
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------------- */
+
+static int open_timer(struct memctl *c, struct evsource *src, void (*ready)(struct evsource *, uint32_t),
+		      struct tvmm_error *err)
+{
+	int fd = c->host->timerfd(c->host), ret;
+
+	*src = (struct evsource){ .fd = -1 };
+	if (fd < 0)
+		return err_set(err, TVMM_E_HOST, -fd, NULL, "cannot create a timer");
+	*src = (struct evsource){ .fd = fd, .events = EPOLLIN, .ready = ready };
+	ret = evloop_add(c->loop, src, err);
+	if (ret) {
+		c->host->close(c->host, fd);
+		src->fd = -1;
+	}
+	return ret;
+}
+
+static void close_timer(struct memctl *c, struct evsource *src)
+{
+	if (src->fd < 0)
+		return;
+	evloop_del(c->loop, src);
+	c->host->close(c->host, src->fd);
+	src->fd = -1;
+}
+
+/* What a guest keeps when the user named no minimum: a quarter, at least 128 MiB. */
+static uint64_t default_min(uint64_t configured)
+{
+	return MIN(configured, MAX(MIB(128), align_down(configured / 4, MIB(2))));
+}
+
+int memctl_init(struct memctl *c, const struct tvmm_config *cfg, const struct gmem *mem, struct evloop *loop,
+		struct log *log, struct tvmm_error *err)
+{
+	struct discard_backing back[GMEM_MAX_REGIONS] = { { .kind = BACKING_PRIVATE } };
+	int ret;
+
+	*c = (struct memctl){ .host = loop->host, .loop = loop, .log = log, .mode = cfg->reclaim, .weight = cfg->weight,
+			      .configured = gmem_size(mem), .tick.fd = -1, .smaps = -1 };
+	c->target = c->configured;
+	c->min = cfg->memory_min ? cfg->memory_min : default_min(c->configured);
+	ret = discard_init(&c->discard, mem, back, c->host, err);
+	if (ret)
+		return ret;
+	c->ok = true;
+	c->smaps = c->host->open(c->host, "/proc/self/smaps", O_RDONLY, 0);
+	if (memctl_wants_balloon(c)) {
+		ret = open_timer(c, &c->tick, tick_ready, err);
+		discard_on_wait(&c->discard, want_tick, c);
+	}
+	if (ret)
+		memctl_fini(c);
+	return ret;
+}
+
+void memctl_fini(struct memctl *c)
+{
+	if (!c->ok)
+		return;
+	close_timer(c, &c->tick);
+	if (c->smaps >= 0)
+		c->host->close(c->host, c->smaps);
+	discard_fini(&c->discard);
+	c->ok = false;
+}
