@@ -143,6 +143,8 @@ static void trim_done(struct virtio_balloon *b)
 	b->s.trims++;
 	b->s.last_trim_bytes = b->run_bytes;
 	b->s.last_trim_ns = b->host->now_ns(b->host);
+	log_line(b->dev.log, TVMM_LOG_INFO, "%s: trimmed %lu MiB in %lu us", b->dev.name, b->run_bytes >> 20,
+		 (b->s.last_trim_ns - b->asked_ns) / 1000);
 	b->cmd_id = CMD_DONE; /* the driver returns its blocks to its allocator */
 	virtio_config_changed_locked(&b->dev);
 }
@@ -268,6 +270,17 @@ static void balloon_config_read(struct virtio_dev *dev, unsigned off, void *buf,
 	memcpy(buf, (uint8_t *)&c + off, len);
 }
 
+/* Told once for each target: a driver cannot flood the log with it. */
+static void set_actual(struct virtio_balloon *b, uint32_t actual)
+{
+	b->actual = actual;
+	if (actual != b->num_pages || !b->set_ns)
+		return;
+	log_line(b->dev.log, TVMM_LOG_INFO, "%s: the guest gave %u MiB, as asked %lu us ago", b->dev.name, actual >> 8,
+		 (b->host->now_ns(b->host) - b->set_ns) / 1000);
+	b->set_ns = 0;
+}
+
 static void balloon_config_write(struct virtio_dev *dev, unsigned off, const void *buf, unsigned len)
 {
 	struct virtio_balloon *b = balloon_of(dev);
@@ -275,7 +288,7 @@ static void balloon_config_write(struct virtio_dev *dev, unsigned off, const voi
 	if (len != 4)
 		return;
 	if (off == offsetof(struct balloon_config, actual))
-		b->actual = load_le32(buf);
+		set_actual(b, load_le32(buf));
 	else if (off == offsetof(struct balloon_config, poison) && virtio_has(dev, VIRTIO_BALLOON_F_PAGE_POISON))
 		b->poison = load_le32(buf);
 }
@@ -305,6 +318,7 @@ void virtio_balloon_set(struct virtio_balloon *b, uint64_t bytes)
 	pthread_mutex_lock(&b->dev.lock);
 	if (pages != b->num_pages) {
 		b->num_pages = pages;
+		b->set_ns = b->host->now_ns(b->host);
 		virtio_config_changed_locked(&b->dev);
 	}
 	pthread_mutex_unlock(&b->dev.lock);

@@ -69,7 +69,8 @@ struct virtio_balloon {
 	uint32_t num_pages, actual, cmd_id, poison; /* the configuration space (5.5.4) */
 	uint32_t next_cmd;
 	enum { TRIM_NONE, TRIM_ASKED, TRIM_RUNS } trim;
-	uint64_t asked_ns;
+	uint64_t asked_ns; /* when the trim was asked for */
+	uint64_t set_ns;   /* when the target was set; 0: reached */
 	uint32_t pending; /* bit per queue that the bell is to look at */
 	int stats_head;   /* the statistics buffer that we hold, or -1 */
 	struct balloon_state s; /* the counters and statistics of it */

@@ -11,6 +11,8 @@
 #include "bits.h"
 #include "smaps.h"
 
+#define STATS_AGE_NS UINT64_C(500000000)
+
 /* ---- pages that wait to be discarded ------------------------------------------------------------------------------ */
 
 /* Any thread, under the discard's lock. */
@@ -180,8 +182,8 @@ static void read_on_loop(void *arg)
 		.guest_told_ms = s.stats.seq ? (c->host->now_ns(c->host) - s.stats.when_ns) / 1000000 : 0,
 	};
 	read_smaps(c, out);
-	/* So that who asks again finds fresher ones. */
-	if (c->balloon)
+	/* So that who asks again finds fresher ones; not so often that the asking is felt. */
+	if (c->balloon && c->host->now_ns(c->host) - s.stats.when_ns > STATS_AGE_NS)
 		virtio_balloon_ask_stats(c->balloon);
 }
 
