@@ -31,8 +31,9 @@ struct builder {
 	struct modules modules;
 	struct cpio cpio;
 	char *config; /* the kernel's, as text; NULL: not found */
-	char *list; /* what init reads: a name a line */
+	char *list; /* what init reads: a name a line, "--" before those that can wait */
 	size_t list_len;
+	unsigned n_modules;
 	char *warning;
 	size_t warning_size;
 	struct tvmm_error *err;
@@ -126,21 +127,29 @@ static bool kernel_unpacks(const struct builder *b, const struct packing *p)
 	return is_5_17(release_of(b));
 }
 
-/* One more file for init to load; NULL: no memory, and the archive has failed. */
-static void *add_name(struct builder *b, const char *name, size_t len)
+/* One more line in the list of modules; without memory for it the archive has failed. */
+static void add_line(struct builder *b, const char *line)
 {
-	char path[MODULES_DIR_MAX + 16];
-	size_t n = strlen(name) + 1;
+	size_t n = strlen(line) + 1;
 	char *list = realloc(b->list, b->list_len + n);
 
 	if (!list) {
 		b->cpio.failed = true;
-		return NULL;
+		return;
 	}
-	memcpy(list + b->list_len, name, n);
+	memcpy(list + b->list_len, line, n);
 	list[b->list_len + n - 1] = '\n';
 	b->list = list;
 	b->list_len += n;
+}
+
+/* One more file for init to load; NULL: no memory, and the archive has failed. */
+static void *add_name(struct builder *b, const char *name, size_t len)
+{
+	char path[MODULES_DIR_MAX + 16];
+
+	add_line(b, name);
+	b->n_modules++;
 	snprintf(path, sizeof(path), "tinyvmm/%s", name);
 	return cpio_reserve(&b->cpio, path, 0644, len);
 }
@@ -266,20 +275,35 @@ static int want_filesystems(struct builder *b)
 	return seen || r < 0 ? r : want(b, "ext4", false);
 }
 
+static int want_all(struct builder *b, const char *const *names, bool needed)
+{
+	int r = 0;
+
+	for (; names && *names && r == 0; names++)
+		r = want(b, *names, needed);
+	return r;
+}
+
 static int add_modules(struct builder *b)
 {
 	static const char *const always[] = { "virtio_pci", "virtio_blk", NULL };
-	int r = 0;
+	unsigned early = 0;
+	int r;
 
 	find_config(b);
-	for (const char *const *d = always; *d && r == 0; d++)
-		r = want(b, *d, true);
-	for (const char *const *d = b->desc->drivers; d && *d && r == 0; d++)
-		r = want(b, *d, false);
+	r = want_all(b, always, true);
+	if (r == 0)
+		r = want_all(b, b->desc->drivers, false);
 	if (r == 0)
 		r = want_filesystems(b);
-	for (unsigned i = 0; i < b->modules.n_order && r == 0; i++)
+	early = b->modules.n_order;
+	if (r == 0)
+		r = want_all(b, b->desc->late_drivers, false);
+	for (unsigned i = 0; i < b->modules.n_order && r == 0; i++) {
+		if (i == early)
+			add_line(b, "--");
 		r = add_module(b, b->modules.order[i]);
+	}
 	free(b->config);
 	modules_close(&b->modules);
 	return r;
@@ -333,9 +357,7 @@ int initramfs_build(struct initramfs *out, const struct host *host, const struct
 		r = err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "no memory for the initramfs, or over %u MiB of modules",
 			    (unsigned)(ARCHIVE_MAX >> 20));
 	if (r == 0) {
-		*out = (struct initramfs){ .data = c->buf, .len = c->len };
-		for (size_t i = 0; i < b.list_len; i++)
-			out->modules += b.list[i] == '\n';
+		*out = (struct initramfs){ .data = c->buf, .len = c->len, .modules = b.n_modules };
 	} else {
 		free(c->buf);
 	}

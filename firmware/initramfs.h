@@ -21,9 +21,11 @@ struct initramfs_desc {
 	const char *modules_dir; /* a folder of modules, or a root with lib/modules/RELEASE in it; NULL: the host's own */
 	/*
 	 * Drivers of further devices, "virtio_net" and so on, NULL-terminated; NULL: none.  virtio_pci and virtio_blk
-	 * are always there.  One that does not exist or is built in is skipped without a word.
+	 * are always there.  One that does not exist or is built in is skipped without a word.  DRIVERS are loaded before
+	 * the root is looked for: for a console.  LATE_DRIVERS are loaded beside the root's own init, for a module can
+	 * cost 50 million instructions (its signature), and the boot need not wait for a balloon.
 	 */
-	const char *const *drivers;
+	const char *const *drivers, *const *late_drivers;
 	/*
 	 * The root: NULL or "": the first disk, or the first of its partitions that has an init; "/dev/vdb": the same
 	 * with that disk; "/dev/vdb2", "PARTN=2" (of the first disk), "LABEL=..", "UUID=..", "PARTLABEL=..": that one.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * initramfs_dump.c - writes the initramfs that tinyvmm would make into a file, to look at it or to boot it elsewhere.
- * A test's helper, never installed: initramfs-dump OUT KERNEL [MODULES-DIR|- [DISK|- [ROOT|- [DRIVER]...]]].
+ * A test's helper, never installed: initramfs-dump OUT KERNEL [MODULES-DIR|- [DISK|- [ROOT|- [LATE-DRIVER]...]]].
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -34,7 +34,7 @@ int main(int argc, char **argv)
 	int fd;
 
 	if (argc < 3) {
-		fprintf(stderr, "usage: initramfs-dump OUT KERNEL [MODULES-DIR|- [DISK|- [ROOT|- [DRIVER]...]]]\n");
+		fprintf(stderr, "usage: initramfs-dump OUT KERNEL [MODULES-DIR|- [DISK|- [ROOT|- [LATE-DRIVER]...]]]\n");
 		return EXIT_FAILURE;
 	}
 	fd = host->open(host, argv[2], O_RDONLY, 0);
@@ -47,7 +47,7 @@ int main(int argc, char **argv)
 		desc.root_fd = host->open(host, argv[4], O_RDONLY, 0);
 	desc.root = argument(argv, argc, 5);
 	if (argc > 6)
-		desc.drivers = (const char *const *)&argv[6];
+		desc.late_drivers = (const char *const *)&argv[6];
 	start = host->now_ns(host);
 	if (initramfs_build(&out, host, &desc, warning, sizeof(warning), &err) < 0)
 		return fail(&err);

@@ -56,8 +56,9 @@ static void plain_modules(void)
 
 START_TEST(whole)
 {
-	static const char *const drivers[] = { "virtio_net", "no_such_driver", "virtio_blk", NULL };
-	struct initramfs_desc d = { .release = "6.1.0", .root_fd = -1, .drivers = drivers, .root = "LABEL=x" };
+	static const char *const drivers[] = { "no_such_driver", "virtio_blk", NULL };
+	static const char *const late[] = { "virtio_net", "no_such_driver", "virtio_pci", NULL };
+	struct initramfs_desc d = { .release = "6.1.0", .root_fd = -1, .drivers = drivers, .late_drivers = late, .root = "LABEL=x" };
 	struct cpio_entry e;
 	struct initramfs first;
 
@@ -65,7 +66,7 @@ START_TEST(whole)
 	ck_assert_int_eq(build(host_linux(), &d), 0);
 	check_warning("");
 	ck_assert_uint_eq(out.modules, 5);
-	check_text("tinyvmm/modules", "virtio_ring.ko\nvirtio_pci.ko\nvirtio_blk.ko\nfailover.ko\nvirtio_net.ko\n");
+	check_text("tinyvmm/modules", "virtio_ring.ko\nvirtio_pci.ko\nvirtio_blk.ko\n--\nfailover.ko\nvirtio_net.ko\n");
 	check_text("tinyvmm/virtio_blk.ko", "blk");
 	check_text("tinyvmm/failover.ko", "over");
 	check_text("tinyvmm/root", "LABEL=x");

@@ -72,6 +72,7 @@ void init_main(long *stack)
 	/* A module may have brought the console's driver. */
 	console_open();
 	root_mount(init);
+	modules_load_late();
 	switch_root();
 	if (init[0])
 		give_up("cannot run init=%s: %s", init, why(run(init, argv, envp)));

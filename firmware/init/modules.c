@@ -2,6 +2,9 @@
 /*
  * modules.c - loads kernel modules: /tinyvmm/modules names files beside it, one a line, in the order to load them.
  * Each file is deleted once it has been loaded, for it lies in the guest's memory.
+ *
+ * Behind a line "--" are those that no root needs.  A child loads them while the root's init starts: it keeps the
+ * initramfs as its root folder, ends by itself, and is reaped by that init like any orphan.
  */
 #include "init.h"
 
@@ -36,15 +39,15 @@ static const char *module_why(int err, bool compressed)
 	}
 }
 
-void modules_load(void)
-{
-	static char list[8192];
-	char name[128], path[160];
-	const char *s = list;
+static char list[8192];
+static const char *rest = list;
 
-	if (read_text("/tinyvmm/modules", list, sizeof(list)) < 0)
-		return;
-	while (next_word(&s, name, sizeof(name))) {
+/* Up to "--" or the end. */
+static void load(void)
+{
+	char name[128], path[160];
+
+	while (next_word(&rest, name, sizeof(name)) && strcmp(name, "--")) {
 		bool compressed = !ends_with(name, ".ko");
 		int fd, err;
 
@@ -57,5 +60,23 @@ void modules_load(void)
 			say("module %s: %s (errno %d)", name, module_why(err, compressed), -err);
 		sys_unlink(path);
 	}
+}
+
+void modules_load(void)
+{
+	if (read_text("/tinyvmm/modules", list, sizeof(list)) < 0)
+		return;
 	sys_unlink("/tinyvmm/modules");
+	load();
+}
+
+void modules_load_late(void)
+{
+	if (!*rest || sys3(__NR_fork, 0, 0, 0) != 0)
+		return;
+	/* Behind the boot, but not starved by it. */
+	sys3(__NR_setpriority, 0, 0, 10);
+	load();
+	sys_rmdir("/tinyvmm");
+	sys3(__NR_exit_group, 0, 0, 0);
 }

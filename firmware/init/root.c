@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/statfs.h>
 #include "disks.h"
 #include "sys.h"
 
@@ -209,6 +210,14 @@ static bool is_known_spec(const char *spec)
 	return !spec[0];
 }
 
+/* Asked of the file system, for one that is never writable (squashfs) takes a request to become so without a word. */
+static bool is_writable(void)
+{
+	struct statfs s;
+
+	return sys3(__NR_statfs, (long)NEWROOT, (long)&s, 0) == 0 && !(s.f_flags & MS_RDONLY);
+}
+
 void root_mount(const char *init)
 {
 	static struct wanted w;
@@ -228,10 +237,8 @@ void root_mount(const char *init)
 	/* The kernel itself would take "ro" for granted; a disk to boot from is one to write to. */
 	if (option("ro", NULL, 0) <= option("rw", NULL, 0))
 		err = sys_mount(NULL, NEWROOT, NULL, MS_REMOUNT | MS_SILENT, w.flags);
-	else
-		err = -EROFS;
 	if (err < 0 && err != -EROFS && err != -EACCES)
 		say("/dev/%s stays read-only: %s", d->name, why(err));
-	note("the root is /dev/%s, %s, %s", d->name, d->result, err < 0 ? "read-only" : "writable");
+	note("the root is /dev/%s, %s, %s", d->name, d->result, is_writable() ? "writable" : "read-only");
 	sys_unlink("/tinyvmm/root");
 }
