@@ -16,192 +16,14 @@
 
 #include "bits.h"
 #include "config.h"
+#include "config_words.h"
 #include "error.h"
-
-/* ---- words ------------------------------------------------------------------------------------------------------ */
-
-/* A value as a message may quote it: short, one line, no control characters. */
-struct shown {
-	char s[64];
-};
-
-static struct shown show(const char *value)
-{
-	struct shown out;
-	size_t n = 0;
-
-	for (; value[n] && n < sizeof(out.s) - 4; n++)
-		out.s[n] = (value[n] < ' ' && value[n] >= 0) || value[n] == 0x7f ? '?' : value[n];
-	snprintf(out.s + n, sizeof(out.s) - n, "%s", value[n] ? "..." : "");
-	return out;
-}
-
-enum { WORD_MAX = 24 };
-
-/* How many letters must be changed, added, dropped or swapped with their neighbour to make A into B. */
-static unsigned edit_distance(const char *a, const char *b)
-{
-	unsigned d[WORD_MAX + 1][WORD_MAX + 1];
-	size_t la = strlen(a), lb = strlen(b);
-
-	if (la > WORD_MAX || lb > WORD_MAX)
-		return UINT_MAX;
-	for (size_t i = 0; i <= la; i++) {
-		for (size_t j = 0; j <= lb; j++) {
-			if (!i || !j) {
-				d[i][j] = (unsigned)(i + j);
-				continue;
-			}
-			d[i][j] = MIN(MIN(d[i - 1][j], d[i][j - 1]) + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-				d[i][j] = MIN(d[i][j], d[i - 2][j - 2] + 1);
-		}
-	}
-	return d[la][lb];
-}
-
-/* The word of the NULL-terminated list that WORD is most likely a slip of; NULL if none is near. */
-static const char *nearest(const char *word, const char *const *words)
-{
-	unsigned best = strlen(word) <= 3 ? 1 : 2;
-	const char *found = NULL;
-
-	for (; *words; words++) {
-		unsigned d = edit_distance(word, *words);
-
-		if (d < best + !found) {
-			best = d;
-			found = *words;
-		}
-	}
-	return found;
-}
-
-static int bad_word(struct tvmm_error *err, const char *object, const char *what, const char *word,
-		    const char *const *words, const char *known)
-{
-	const char *near = nearest(word, words);
-	int ret = err_set(err, TVMM_E_CONFIG, 0, object, "%s '%s'", what, show(word).s);
-
-	if (near)
-		err_hint(err, "did you mean '%s'?", near);
-	else
-		err_hint(err, "known are: %s", known);
-	return ret;
-}
-
-/* ---- parts of values -------------------------------------------------------------------------------------------- */
-
-/* A decimal number of at most MAX.  Signs, spaces and other bases are refused: a typing error must not become a value. */
-static bool parse_uint(const char *s, unsigned max, unsigned *out)
-{
-	uint64_t v = 0;
-
-	if (!*s)
-		return false;
-	for (; *s; s++) {
-		if (*s < '0' || *s > '9')
-			return false;
-		v = v * 10 + (uint64_t)(*s - '0');
-		if (v > max)
-			return false;
-	}
-	*out = (unsigned)v;
-	return true;
-}
-
-static int parse_bool(const char *key, const char *value, bool *out, struct tvmm_error *err)
-{
-	if (!value || !strcmp(value, "on"))
-		*out = true;
-	else if (!strcmp(value, "off"))
-		*out = false;
-	else
-		return err_set(err, TVMM_E_CONFIG, 0, key, "'%s' is neither on nor off", show(value).s);
-	return 0;
-}
-
-static int dup_string(const char *key, const char *value, char **out, struct tvmm_error *err)
-{
-	char *copy = strdup(value);
-
-	if (!copy)
-		return err_set(err, TVMM_E_MEMORY, ENOMEM, key, "no memory for the configuration");
-	free(*out);
-	*out = copy;
-	return 0;
-}
-
-static int check_path(const char *key, const char *path, struct tvmm_error *err)
-{
-	if (!*path)
-		return err_set(err, TVMM_E_CONFIG, 0, key, "the path is empty");
-	if (strlen(path) >= PATH_MAX)
-		return err_set(err, TVMM_E_CONFIG, 0, key, "the path has %zu bytes; the most is %d", strlen(path),
-			       PATH_MAX - 1);
-	return 0;
-}
-
-static int set_path(const char *key, const char *path, char **out, struct tvmm_error *err)
-{
-	int ret = check_path(key, path, err);
-
-	return ret ? ret : dup_string(key, path, out, err);
-}
-
-/* Cuts the next element off *REST, in place, making ",," a comma.  NULL at the end. */
-static char *next_element(char **rest)
-{
-	char *start = *rest, *from = start, *to = start;
-
-	if (!start)
-		return NULL;
-	while (*from && (*from != ',' || from[1] == ',')) {
-		if (*from == ',')
-			from++;
-		*to++ = *from++;
-	}
-	*rest = *from ? from + 1 : NULL;
-	*to = '\0';
-	return start;
-}
-
-/* Splits "key=value" in place; VALUE is NULL where there is no '='. */
-static char *split_value(char *element)
-{
-	char *eq = strchr(element, '=');
-
-	if (!eq)
-		return NULL;
-	*eq = '\0';
-	return eq + 1;
-}
-
-/* A value that is one path, in list form, so that keys can be added to it some day. */
-static int set_list_path(const char *key, const char *value, char **out, struct tvmm_error *err)
-{
-	char *copy = NULL, *rest, *path;
-	int ret = dup_string(key, value, &copy, err);
-
-	if (ret)
-		return ret;
-	rest = copy;
-	path = next_element(&rest);
-	if (rest) {
-		ret = err_set(err, TVMM_E_CONFIG, 0, key, "nothing may follow the path; found '%s'", show(rest).s);
-		err_hint(err, "write a comma that belongs to the path twice");
-	} else {
-		ret = set_path(key, path, out, err);
-	}
-	free(copy);
-	return ret;
-}
 
 /* ---- keys ------------------------------------------------------------------------------------------------------- */
 
 static int set_kernel(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
 {
-	return set_path("kernel", value, &cfg->kernel, err);
+	return value_path("kernel", value, &cfg->kernel, err);
 }
 
 static int set_initrd(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
@@ -210,7 +32,7 @@ static int set_initrd(struct tvmm_config *cfg, const char *value, struct tvmm_er
 
 	if (cfg->initrd_count == CONFIG_INITRDS_MAX)
 		return err_set(err, TVMM_E_CONFIG, 0, "initrd", "more than %d initrds", CONFIG_INITRDS_MAX);
-	ret = set_path("initrd", value, &cfg->initrds[cfg->initrd_count], err);
+	ret = value_path("initrd", value, &cfg->initrds[cfg->initrd_count], err);
 	if (!ret)
 		cfg->initrd_count++;
 	return ret;
@@ -222,7 +44,7 @@ static int set_append(struct tvmm_config *cfg, const char *value, struct tvmm_er
 	char *joined;
 
 	if (!had)
-		return dup_string("append", value, &cfg->append, err);
+		return value_dup("append", value, &cfg->append, err);
 	joined = realloc(cfg->append, had + 1 + more + 1);
 	if (!joined)
 		return err_set(err, TVMM_E_MEMORY, ENOMEM, "append", "no memory for the configuration");
@@ -241,7 +63,7 @@ static int disk_serial(struct config_disk *disk, const char *value, struct tvmm_
 	for (size_t i = 0; i < len; i++) {
 		if (value[i] <= ' ' || value[i] > '~')
 			return err_set(err, TVMM_E_CONFIG, 0, "disk", "serial '%s' has a character that is not printable ASCII",
-				       show(value).s);
+				       word_show(value).s);
 	}
 	memcpy(disk->serial, value, len + 1);
 	return 0;
@@ -253,9 +75,9 @@ static int disk_root(struct config_disk *disk, const char *value, struct tvmm_er
 	disk->root = !value || strcmp(value, "off");
 	if (!value || !strcmp(value, "on") || !strcmp(value, "off"))
 		return 0;
-	if (!parse_uint(value, CONFIG_ROOT_PART_MAX, &disk->root_part) || !disk->root_part)
+	if (!value_uint(value, CONFIG_ROOT_PART_MAX, &disk->root_part) || !disk->root_part)
 		return err_set(err, TVMM_E_CONFIG, 0, "disk", "root '%s' is not a partition number from 1 to %d",
-			       show(value).s, CONFIG_ROOT_PART_MAX);
+			       word_show(value).s, CONFIG_ROOT_PART_MAX);
 	return 0;
 }
 
@@ -269,15 +91,15 @@ static int disk_key(struct config_disk *disk, const char *key, const char *value
 	if (!keys[i]) {
 		if (!strncmp(key, "no-", 3))
 			return err_set(err, TVMM_E_CONFIG, 0, "disk", "'%s' is not a key; to turn one off write key=off",
-				       show(key).s);
-		return bad_word(err, "disk", "unknown key", key, keys, "ro, root[=PARTITION], serial=TEXT");
+				       word_show(key).s);
+		return word_unknown(err, "disk", "unknown key", key, keys, "ro, root[=PARTITION], serial=TEXT");
 	}
 	if (*seen & BIT(i))
 		return err_set(err, TVMM_E_CONFIG, 0, "disk", "key '%s' is given twice", key);
 	*seen |= BIT(i);
 	switch (i) {
 	case 0:
-		return parse_bool("disk", value, &disk->ro, err);
+		return value_bool("disk", value, &disk->ro, err);
 	case 1:
 		return disk_root(disk, value, err);
 	default:
@@ -287,13 +109,13 @@ static int disk_key(struct config_disk *disk, const char *key, const char *value
 
 static int disk_parse(struct tvmm_config *cfg, char *value, struct config_disk *disk, struct tvmm_error *err)
 {
-	char *rest = value, *element = next_element(&rest);
+	char *rest = value, *element = value_next(&rest);
 	unsigned seen = 0;
 	int ret;
 
-	ret = set_path("disk", !strncmp(element, "path=", 5) ? element + 5 : element, &disk->path, err);
-	while (!ret && (element = next_element(&rest))) {
-		char *v = split_value(element);
+	ret = value_path("disk", !strncmp(element, "path=", 5) ? element + 5 : element, &disk->path, err);
+	while (!ret && (element = value_next(&rest))) {
+		char *v = value_split(element);
 
 		ret = disk_key(disk, element, v, &seen, err);
 	}
@@ -312,7 +134,7 @@ static int set_disk(struct tvmm_config *cfg, const char *value, struct tvmm_erro
 
 	if (cfg->disk_count == CONFIG_DISKS_MAX)
 		return err_set(err, TVMM_E_CONFIG, 0, "disk", "more than %d disks", CONFIG_DISKS_MAX);
-	ret = dup_string("disk", value, &copy, err);
+	ret = value_dup("disk", value, &copy, err);
 	if (ret)
 		return ret;
 	ret = disk_parse(cfg, copy, &disk, err);
@@ -358,14 +180,14 @@ static int memory_size(const char *value, uint64_t *out, struct tvmm_error *err)
 	int ret;
 
 	if (!parse_size(value, &bytes, &too_big)) {
-		ret = err_set(err, TVMM_E_CONFIG, 0, "memory", "'%s' is not a size", show(value).s);
+		ret = err_set(err, TVMM_E_CONFIG, 0, "memory", "'%s' is not a size", word_show(value).s);
 		err_hint(err, "write a whole number of MiB, or one with K, M, G or T: 512, 512M, 2G");
 		return ret;
 	}
 	if (too_big)
-		return err_set(err, TVMM_E_CONFIG, 0, "memory", "'%s' is more than the maximum of 1T", show(value).s);
+		return err_set(err, TVMM_E_CONFIG, 0, "memory", "'%s' is more than the maximum of 1T", word_show(value).s);
 	if (bytes < CONFIG_MEMORY_MIN) {
-		ret = err_set(err, TVMM_E_CONFIG, 0, "memory", "'%s' is less than the minimum of 64M", show(value).s);
+		ret = err_set(err, TVMM_E_CONFIG, 0, "memory", "'%s' is less than the minimum of 64M", word_show(value).s);
 		if (strspn(value, "0123456789") == strlen(value))
 			err_hint(err, "a bare number counts MiB");
 		return ret;
@@ -373,7 +195,7 @@ static int memory_size(const char *value, uint64_t *out, struct tvmm_error *err)
 	if (bytes % CONFIG_MEMORY_STEP) {
 		uint64_t below = align_down(bytes, CONFIG_MEMORY_STEP) >> 20;
 
-		ret = err_set(err, TVMM_E_CONFIG, 0, "memory", "'%s' is not a multiple of 2M", show(value).s);
+		ret = err_set(err, TVMM_E_CONFIG, 0, "memory", "'%s' is not a multiple of 2M", word_show(value).s);
 		err_hint(err, "the nearest are %lluM and %lluM", (unsigned long long)below,
 			 (unsigned long long)below + (CONFIG_MEMORY_STEP >> 20));
 		return ret;
@@ -398,7 +220,7 @@ static int memory_reclaim(struct memory_value *m, const char *value, struct tvmm
 			return 0;
 		}
 	}
-	return bad_word(err, "memory", "unknown way to reclaim", value, modes, "off, report, auto");
+	return word_unknown(err, "memory", "unknown way to reclaim", value, modes, "off, report, auto");
 }
 
 static int memory_key(struct memory_value *m, const char *key, const char *value, unsigned *seen, struct tvmm_error *err)
@@ -409,7 +231,7 @@ static int memory_key(struct memory_value *m, const char *key, const char *value
 	while (keys[i] && strcmp(keys[i], key))
 		i++;
 	if (!keys[i])
-		return bad_word(err, "memory", "unknown key", key, keys, "min=SIZE, reclaim=off|report|auto, weight=N");
+		return word_unknown(err, "memory", "unknown key", key, keys, "min=SIZE, reclaim=off|report|auto, weight=N");
 	if (!value)
 		return err_set(err, TVMM_E_CONFIG, 0, "memory", "key '%s' needs a value", key);
 	if (*seen & BIT(i))
@@ -421,10 +243,10 @@ static int memory_key(struct memory_value *m, const char *key, const char *value
 	case 1:
 		return memory_reclaim(m, value, err);
 	default:
-		if (parse_uint(value, CONFIG_WEIGHT_MAX, &m->weight) && m->weight)
+		if (value_uint(value, CONFIG_WEIGHT_MAX, &m->weight) && m->weight)
 			return 0;
 		return err_set(err, TVMM_E_CONFIG, 0, "memory", "weight '%s' is not a number from 1 to %u",
-			       show(value).s, CONFIG_WEIGHT_MAX);
+			       word_show(value).s, CONFIG_WEIGHT_MAX);
 	}
 }
 
@@ -433,14 +255,14 @@ static int set_memory(struct tvmm_config *cfg, const char *value, struct tvmm_er
 	struct memory_value m = { .reclaim = CONFIG_RECLAIM_REPORT, .weight = CONFIG_WEIGHT_DEFAULT };
 	char *copy = NULL, *rest, *element;
 	unsigned seen = 0;
-	int ret = dup_string("memory", value, &copy, err);
+	int ret = value_dup("memory", value, &copy, err);
 
 	if (ret)
 		return ret;
 	rest = copy;
-	ret = memory_size(next_element(&rest), &m.size, err);
-	while (!ret && (element = next_element(&rest))) {
-		char *v = split_value(element);
+	ret = memory_size(value_next(&rest), &m.size, err);
+	while (!ret && (element = value_next(&rest))) {
+		char *v = value_split(element);
 
 		ret = memory_key(&m, element, v, &seen, err);
 	}
@@ -460,8 +282,8 @@ static int set_cpus(struct tvmm_config *cfg, const char *value, struct tvmm_erro
 {
 	unsigned n;
 
-	if (!parse_uint(value, CONFIG_CPUS_MAX, &n) || !n)
-		return err_set(err, TVMM_E_CONFIG, 0, "cpus", "'%s' is not a number from 1 to %d", show(value).s,
+	if (!value_uint(value, CONFIG_CPUS_MAX, &n) || !n)
+		return err_set(err, TVMM_E_CONFIG, 0, "cpus", "'%s' is not a number from 1 to %d", word_show(value).s,
 			       CONFIG_CPUS_MAX);
 	cfg->cpus = n;
 	return 0;
@@ -474,7 +296,7 @@ static int console_fds(struct config_console *console, char *value, struct tvmm_
 
 	if (out)
 		*out++ = '\0';
-	if (!parse_uint(value, INT_MAX, &in_fd) || (out && !parse_uint(out, INT_MAX, &out_fd)))
+	if (!value_uint(value, INT_MAX, &in_fd) || (out && !value_uint(out, INT_MAX, &out_fd)))
 		return err_set(err, TVMM_E_CONFIG, 0, "console", "fd needs one or two descriptor numbers, fd=IN[:OUT]");
 	console->in_fd = (int)in_fd;
 	console->out_fd = (int)(out ? out_fd : in_fd);
@@ -484,21 +306,21 @@ static int console_fds(struct config_console *console, char *value, struct tvmm_
 static int console_parse(struct config_console *console, char *copy, struct tvmm_error *err)
 {
 	static const char *const kinds[] = { "stdio", "file", "fd", "none", NULL };
-	char *rest = copy, *kind = next_element(&rest);
-	char *value = split_value(kind);
+	char *rest = copy, *kind = value_next(&rest);
+	char *value = value_split(kind);
 	unsigned i = 0;
 
 	while (kinds[i] && strcmp(kinds[i], kind))
 		i++;
 	if (!kinds[i])
-		return bad_word(err, "console", "unknown kind", kind, kinds, "stdio, file=PATH, fd=IN[:OUT], none");
+		return word_unknown(err, "console", "unknown kind", kind, kinds, "stdio, file=PATH, fd=IN[:OUT], none");
 	if (rest)
-		return bad_word(err, "console", "unknown key", rest, &kinds[ARRAY_SIZE(kinds) - 1],
+		return word_unknown(err, "console", "unknown key", rest, &kinds[ARRAY_SIZE(kinds) - 1],
 				"none after the kind; write a comma that belongs to a path twice");
 	console->kind = (enum config_console_kind)i;
 	switch (console->kind) {
 	case CONFIG_CONSOLE_FILE:
-		return set_path("console", value ? value : "", &console->path, err);
+		return value_path("console", value ? value : "", &console->path, err);
 	case CONFIG_CONSOLE_FD:
 		return console_fds(console, value ? value : copy + strlen(copy), err);
 	case CONFIG_CONSOLE_STDIO:
@@ -512,7 +334,7 @@ static int set_console(struct tvmm_config *cfg, const char *value, struct tvmm_e
 {
 	struct config_console console = { .in_fd = -1, .out_fd = -1 };
 	char *copy = NULL;
-	int ret = dup_string("console", value, &copy, err);
+	int ret = value_dup("console", value, &copy, err);
 
 	if (ret)
 		return ret;
@@ -529,12 +351,12 @@ static int set_console(struct tvmm_config *cfg, const char *value, struct tvmm_e
 
 static int set_console_log(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
 {
-	return set_list_path("console-log", value, &cfg->console_log, err);
+	return value_list_path("console-log", value, &cfg->console_log, err);
 }
 
 static int set_modules(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
 {
-	return set_list_path("modules", value, &cfg->modules, err);
+	return value_list_path("modules", value, &cfg->modules, err);
 }
 
 static int set_name(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
@@ -546,10 +368,10 @@ static int set_name(struct tvmm_config *cfg, const char *value, struct tvmm_erro
 		return err_set(err, TVMM_E_CONFIG, 0, "name", "a name has 1 to %d characters", CONFIG_NAME_MAX);
 	if (strspn(value, allowed) != len)
 		return err_set(err, TVMM_E_CONFIG, 0, "name", "'%s' has a character other than letters, digits, '-', '_', '.'",
-			       show(value).s);
+			       word_show(value).s);
 	if (*value == '-' || *value == '.')
 		return err_set(err, TVMM_E_CONFIG, 0, "name", "'%s' does not begin with a letter, a digit or '_'",
-			       show(value).s);
+			       word_show(value).s);
 	memcpy(cfg->name, value, len + 1);
 	return 0;
 }
@@ -562,7 +384,7 @@ static int choose(const char *key, const char *value, const char *const *words, 
 		if (!strcmp(words[i], value))
 			return i;
 	}
-	return bad_word(err, key, "unknown value", value, words, known);
+	return word_unknown(err, key, "unknown value", value, words, known);
 }
 
 static int set_on_reboot(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
@@ -589,10 +411,10 @@ static int set_on_panic(struct tvmm_config *cfg, const char *value, struct tvmm_
 
 static int set_no_defaults(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
 {
-	return parse_bool("no-defaults", value, &cfg->no_defaults, err);
+	return value_bool("no-defaults", value, &cfg->no_defaults, err);
 }
 
-/* The names stand apart so that nearest() can look through them; the order of the two lists is the same. */
+/* The names stand apart so that word_unknown() can look through them; the order of the two lists is the same. */
 static const char *const key_names[] = { "kernel",	"initrd", "append",    "disk",	   "memory",	  "cpus", "console",
 					 "console-log", "name",	  "on-reboot", "on-panic", "no-defaults",
 					 "modules",	NULL };
@@ -644,7 +466,7 @@ int tvmm_config_set(struct tvmm_config *cfg, const char *key, const char *value,
 	while (key_names[i] && strcmp(key_names[i], key))
 		i++;
 	if (!key_names[i])
-		return bad_word(err, show(key).s, "unknown key", key, key_names,
+		return word_unknown(err, word_show(key).s, "unknown key", key, key_names,
 				"kernel, initrd, append, disk, memory, cpus, console, console-log, name, on-reboot, "
 				"on-panic, no-defaults, modules");
 	if (!value && key_setters[i] != set_no_defaults)
