@@ -63,6 +63,11 @@ static bool is_5_17(const char *release)
 	return sscanf(release, "%u.%u", &major, &minor) == 2 && (major > 5 || (major == 5 && minor >= 17));
 }
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -290,6 +295,9 @@ static int add_modules(struct builder *b)
 	unsigned early = 0;
 	int r;
 
+	/* Folders of modules are called by their kernel's release; one with another kind of name tells us nothing. */
+	if (b->desc->release[0] && is_digit(base_name(b->modules.dir)[0]) && strcmp(base_name(b->modules.dir), b->desc->release))
+		warn(b, "'%s' looks like the modules of another kernel than this one, %s", b->modules.dir, b->desc->release);
 	find_config(b);
 	r = want_all(b, always, true);
 	if (r == 0)

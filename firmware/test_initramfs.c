@@ -138,6 +138,26 @@ START_TEST(some_missing)
 }
 END_TEST
 
+START_TEST(another_kernels_modules)
+{
+	char path[100];
+	struct initramfs_desc d = { .release = "6.1.0", .root_fd = -1, .modules_dir = path };
+
+	tree_make(dir);
+	tree_text(dir, "6.2.0/modules.order", "");
+	tree_text(dir, "6.2.0/modules.builtin", "k/virtio_pci.ko\nk/virtio_blk.ko");
+	snprintf(path, sizeof(path), "%s/6.2.0", dir);
+	ck_assert_int_eq(build(host_linux(), &d), 0);
+	check_warning("'@/6.2.0' looks like the modules of another kernel than this one, 6.1.0");
+	initramfs_free(&out);
+	d.release = "6.2.0";
+	ck_assert_int_eq(build(host_linux(), &d), 0);
+	check_warning("");
+	initramfs_free(&out);
+	tree_remove(dir);
+}
+END_TEST
+
 START_TEST(bad_root)
 {
 	char big[300];
@@ -415,6 +435,6 @@ END_TEST
 int main(void)
 {
 	return test_main("initramfs",
-			 (const TTest *const[]){ whole, nothing_found, some_missing, bad_root, compressed, not_unpacked, package,
+			 (const TTest *const[]){ whole, nothing_found, some_missing, another_kernels_modules, bad_root, compressed, not_unpacked, package,
 						 filesystem_of_the_disk, host_fails, NULL });
 }

@@ -157,9 +157,9 @@ static void report_nothing(void)
 
 	say("there is no disk; on the PCI bus are %u virtio devices, a driver runs %u of them", pci, virtio);
 	if (pci && !virtio)
-		say("virtio_pci is neither in this kernel nor among the modules that it was given");
+		say("virtio_pci is neither built into this kernel nor loaded: see tinyvmm's --modules");
 	else if (pci)
-		say("virtio_blk is neither in this kernel nor among the modules that it was given");
+		say("virtio_blk is neither built into this kernel nor loaded: see tinyvmm's --modules");
 }
 
 void disks_report(void)
