@@ -292,11 +292,12 @@ static int want_all(struct builder *b, const char *const *names, bool needed)
 static int add_modules(struct builder *b)
 {
 	static const char *const always[] = { "virtio_pci", "virtio_blk", NULL };
+	const char *name = base_name(b->modules.dir);
 	unsigned early = 0;
 	int r;
 
 	/* Folders of modules are called by their kernel's release; one with another kind of name tells us nothing. */
-	if (b->desc->release[0] && is_digit(base_name(b->modules.dir)[0]) && strcmp(base_name(b->modules.dir), b->desc->release))
+	if (b->desc->release[0] && is_digit(name[0]) && strcmp(name, b->desc->release))
 		warn(b, "'%s' looks like the modules of another kernel than this one, %s", b->modules.dir, b->desc->release);
 	find_config(b);
 	r = want_all(b, always, true);

@@ -17,8 +17,8 @@
 enum { NEW, VISITED };
 
 /*
- * What depmod would find out: used where there is no modules.dep.  With one it still adds what a file system asks for at
- * run time only, which no dependency says (crc32c, by its alias).  A name that does not exist is skipped.
+ * What depmod would find out: used where there is no modules.dep.  With one it still adds what a file system asks for
+ * at run time only, which no dependency says (crc32c, by its alias).  A name that does not exist is skipped.
  */
 static const struct {
 	const char *name, *needs;

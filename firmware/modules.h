@@ -37,8 +37,8 @@ struct modules {
 
 /*
  * Finds the folder: DIR itself, DIR/RELEASE or DIR/lib/modules/RELEASE (also below usr/); with DIR NULL the host's own.
- * -ENOENT: there is none, and LOOKED (SIZE bytes) names the places.  Otherwise what reading said, or -ENOMEM.  M is to be
- * closed on success only.
+ * -ENOENT: there is none, and LOOKED (SIZE bytes) names the places.  Otherwise what reading said, or -ENOMEM.  M is to
+ * be closed on success only.
  */
 int modules_open(struct modules *m, const struct host *host, const char *dir, const char *release, char *looked,
 		 size_t size, struct tvmm_error *err);
@@ -52,7 +52,8 @@ enum modules_found { MODULES_ABSENT, MODULES_BUILTIN, MODULES_FILE };
  */
 int modules_want(struct modules *m, const char *name, enum modules_found *found, struct tvmm_error *err);
 
-/* Reads a whole text file of at most MAX bytes, NUL-terminated, NULs inside made blanks; to be freed.  -ENOENT, -EFBIG... */
+/* Reads a whole text file of at most MAX bytes, NUL-terminated, NULs inside made blanks; to be freed.  -EFBIG, or what the
+ * host said. */
 int modules_read_text(const struct host *host, const char *path, size_t max, char **out);
 
 #endif

@@ -435,6 +435,6 @@ END_TEST
 int main(void)
 {
 	return test_main("initramfs",
-			 (const TTest *const[]){ whole, nothing_found, some_missing, another_kernels_modules, bad_root, compressed, not_unpacked, package,
-						 filesystem_of_the_disk, host_fails, NULL });
+			 (const TTest *const[]){ whole, nothing_found, some_missing, another_kernels_modules, bad_root,
+						 compressed, not_unpacked, package, filesystem_of_the_disk, host_fails, NULL });
 }

@@ -13,8 +13,8 @@
 #include <stddef.h>
 
 /*
- * Unpacks all of the file FD by TOOL ("xz", "zstd", "gzip") into *OUT (LEN bytes, the caller's to free).  -ENOENT: there
- * is no such tool; -EFBIG: more than MAX bytes; -EIO: the tool failed or its output is empty.
+ * Unpacks all of the file FD by TOOL ("xz", "zstd", "gzip") into *OUT (LEN bytes, the caller's to free).  -ENOENT:
+ * there is no such tool; -EFBIG: more than MAX bytes; -EIO: the tool failed or its output is empty.
  */
 typedef int (*unpack_fn)(const char *tool, int fd, size_t max, void **out, size_t *len);
 

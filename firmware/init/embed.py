@@ -10,7 +10,8 @@ data = open(path, 'rb').read()
 if not 0 < len(data) <= int(limit):
     sys.exit(f'{path}: {len(data)} bytes; more than 0 and at most {limit} are expected')
 with open(out, 'w') as f:
-    f.write(f'#include "initramfs_init.h"\n\nconst unsigned {name}_size = {len(data)};\nconst unsigned char {name}[] = {{\n')
+    f.write(f'#include "initramfs_init.h"\n\nconst unsigned {name}_size = {len(data)};\n')
+    f.write(f'const unsigned char {name}[] = {{\n')
     for at in range(0, len(data), 16):
         f.write('\t' + ''.join(f'{b},' for b in data[at:at + 16]) + '\n')
     f.write('};\n')

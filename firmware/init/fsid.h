@@ -26,9 +26,9 @@ struct fsid {
 bool fsid_read(struct fsid *id, const uint8_t *buf, size_t len);
 
 /*
- * A partition table's entries, of the kinds Linux reads by default: GPT, and the four of an MBR.  PART gets byte offsets
- * in the order of the table; empty entries are left out.  BUF holds the first LEN bytes of a disk with 512-byte sectors.
- * Returns how many, at most MAX.
+ * A partition table's entries, of the kinds Linux reads by default: GPT, and the four of an MBR.  PART gets byte
+ * offsets in the order of the table; empty entries are left out.  BUF holds the first LEN bytes of a disk with 512-byte
+ * sectors.  Returns how many, at most MAX.
  */
 unsigned fsid_partitions(uint64_t *part, unsigned max, const uint8_t *buf, size_t len);
 

@@ -39,8 +39,8 @@ uint64_t number(const char *s); /* decimal digits up to something else */
  * was, counted from 1; 0: there is none, and VALUE is left alone.  SIZE 0: no value is wanted. */
 unsigned option(const char *name, char *value, size_t size);
 
-/* modules.c: loads what /tinyvmm/modules lists up to a line "--"; and what comes behind it, by a process of its own, which
- * goes on when this one has become the root's init. */
+/* modules.c: loads what /tinyvmm/modules lists up to a line "--"; and what comes behind it, by a process of its own,
+ * which goes on when this one has become the root's init. */
 void modules_load(void);
 void modules_load_late(void);
 
