@@ -157,14 +157,23 @@ static bool wants_initramfs(const struct tvmm_config *cfg)
 	return cfg->disk_count && !cfg->initrd_count && !cfg->no_defaults && !(cfg->append && cmdline_has(cfg->append, "root"));
 }
 
-/* The drivers of our devices that a stock kernel has as modules, in the order of their worth. */
-static const char *const drivers[] = { "virtio_console", "virtio_balloon", "virtio_rng", "pvpanic_mmio", "button", NULL };
+/*
+ * The drivers of our devices that a stock kernel has as modules, in the order of their worth.  Only a console is needed
+ * before the root's init runs; the others are loaded beside it.
+ */
+static const char *const drivers[] = { "virtio_console", NULL };
+static const char *const late_drivers[] = { "pvpanic_mmio", "button", "virtio_balloon", "virtio_rng", NULL };
 
 static int build_initramfs(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
 {
 	char device[DEVICE_MAX], warning[1024];
 	const struct config_disk *root = root_disk(cfg, device);
-	struct initramfs_desc d = { .modules_dir = cfg->modules, .drivers = drivers, .unpack = unpack_with_tool };
+	struct initramfs_desc d = {
+		.modules_dir = cfg->modules,
+		.drivers = drivers,
+		.late_drivers = late_drivers,
+		.unpack = unpack_with_tool,
+	};
 	struct kernel k;
 	int ret;
 
