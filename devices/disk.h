@@ -20,6 +20,13 @@ struct disk;
 struct disk_ops {
 	int (*readv)(struct disk *d, struct iovec *iov, unsigned n, uint64_t off); /* may modify iov[] */
 	int (*writev)(struct disk *d, struct iovec *iov, unsigned n, uint64_t off);
+	/*
+	 * Makes [off, off + len) read as zeroes; UNMAP: and give its storage back, if that can be had.  -EOPNOTSUPP is never
+	 * returned: where the host has no better way, zeroes are written.
+	 */
+	int (*zero)(struct disk *d, uint64_t off, uint64_t len, bool unmap);
+	/* Lets go of what is stored there; it may read as anything.  -EOPNOTSUPP: this disk cannot. */
+	int (*discard)(struct disk *d, uint64_t off, uint64_t len);
 	int (*flush)(struct disk *d); /* what was written before is on stable storage when it returns 0 */
 	void (*close)(struct disk *d); /* frees it */
 };

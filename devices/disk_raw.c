@@ -67,6 +67,60 @@ static int raw_writev(struct disk *d, struct iovec *iov, unsigned n, uint64_t of
 	return r->failed ? -EIO : transfer_all(r, r->host->pwritev, iov, n, off);
 }
 
+static int write_zeroes(struct disk_raw *r, uint64_t off, uint64_t len)
+{
+	static const uint8_t zeroes[KIB(64)];
+	int ret = 0;
+
+	while (len && !ret) {
+		struct iovec iov = { (void *)(uintptr_t)zeroes, MIN(len, sizeof(zeroes)) };
+		uint64_t n = iov.iov_len;
+
+		ret = transfer_all(r, r->host->pwritev, &iov, 1, off);
+		off += n;
+		len -= n;
+	}
+	return ret;
+}
+
+/* One range by the kernel: MODE is fallocate's for a file, REQUEST the ioctl for a block device. */
+static int by_kernel(struct disk_raw *r, int mode, unsigned long request, uint64_t off, uint64_t len)
+{
+	uint64_t range[2] = { off, len };
+	int ret;
+
+	do
+		ret = r->is_device ? r->host->ioctl(r->host, r->fd, request, (uintptr_t)range) :
+				     r->host->fallocate(r->host, r->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len);
+	while (ret == -EINTR);
+	return ret < 0 ? ret : 0;
+}
+
+static bool not_supported(int ret)
+{
+	return ret == -EOPNOTSUPP || ret == -ENOSYS || ret == -ENOTTY || ret == -EINVAL;
+}
+
+static int raw_zero(struct disk *d, uint64_t off, uint64_t len, bool unmap)
+{
+	struct disk_raw *r = to_raw(d);
+	int ret;
+
+	if (r->failed)
+		return -EIO;
+	/* A hole reads as zeroes; a device's discard promises nothing. */
+	ret = by_kernel(r, unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE, BLKZEROOUT, off, len);
+	return not_supported(ret) ? write_zeroes(r, off, len) : ret;
+}
+
+static int raw_discard(struct disk *d, uint64_t off, uint64_t len)
+{
+	struct disk_raw *r = to_raw(d);
+	int ret = r->failed ? -EIO : by_kernel(r, FALLOC_FL_PUNCH_HOLE, BLKDISCARD, off, len);
+
+	return not_supported(ret) ? -EOPNOTSUPP : ret;
+}
+
 static int raw_flush(struct disk *d)
 {
 	struct disk_raw *r = to_raw(d);
@@ -90,7 +144,7 @@ static void raw_close(struct disk *d)
 	free(r);
 }
 
-static const struct disk_ops raw_ops = { raw_readv, raw_writev, raw_flush, raw_close };
+static const struct disk_ops raw_ops = { raw_readv, raw_writev, raw_zero, raw_discard, raw_flush, raw_close };
 
 /* Who holds it is known for a POSIX lock alone: an OFD lock belongs to no process, and is reported with pid -1. */
 static int lock_image(struct disk_raw *r, const char *path, bool ro, struct tvmm_error *err)

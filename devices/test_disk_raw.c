@@ -298,6 +298,59 @@ static int busy_open(const struct host *h, const char *name, int flags, mode_t m
 	return flags & O_EXCL ? -EBUSY : host_linux()->open(h, name, flags, mode);
 }
 
+static uint64_t allocated(void)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(path, &st), 0);
+	return (uint64_t)st.st_blocks * 512;
+}
+
+static int no_fallocate(const struct host *h, int fd, int mode, off_t off, off_t len)
+{
+	return -EOPNOTSUPP;
+}
+
+/* Holes are holes, zeroes are zeroes, also where the file system knows neither. */
+START_TEST(zero_and_discard)
+{
+	struct test_host th;
+	struct disk *d;
+	uint8_t buf[4096], zero[4096] = { 0 };
+	struct iovec iov[64];
+
+	for (unsigned fallback = 0; fallback < 2; fallback++) {
+		uint64_t full;
+
+		image_new();
+		d = open_ok(&th, false);
+		if (fallback)
+			th.h.fallocate = no_fallocate;
+		memset(buf, 0x77, sizeof(buf));
+		for (uint64_t off = 0; off + 4096 <= d->size; off += 4096)
+			ck_assert_int_eq(d->ops->writev(d, iov, split(buf, 4096, iov), off), 0);
+		full = allocated();
+		ck_assert_int_eq(d->ops->zero(d, 512, 1024, false), 0);
+		ck_assert_int_eq(d->ops->readv(d, iov, split(buf, 4096, iov), 0), 0);
+		ck_assert_uint_eq(buf[511], 0x77);
+		ck_assert_mem_eq(buf + 512, zero, 1024);
+		ck_assert_uint_eq(buf[1536], 0x77);
+		ck_assert_int_eq(d->ops->zero(d, 0, 4096, true), 0);
+		ck_assert_int_eq(d->ops->readv(d, iov, split(buf, 4096, iov), 0), 0);
+		ck_assert_mem_eq(buf, zero, 4096);
+		ck_assert_int_eq(d->ops->discard(d, 0, 4096), fallback ? -EOPNOTSUPP : 0);
+		if (!fallback)
+			ck_assert_uint_lt(allocated(), full);
+		test_host_fail(&th, OP_FDATASYNC, 1, EIO); /* and nothing is taken after a failed flush */
+		ck_assert_int_eq(d->ops->flush(d), -EIO);
+		ck_assert_int_eq(d->ops->zero(d, 0, 512, true), -EIO);
+		ck_assert_int_eq(d->ops->discard(d, 0, 512), -EIO);
+		d->ops->close(d);
+		image_free();
+	}
+}
+END_TEST
+
 START_TEST(block_device)
 {
 	struct test_host th;
@@ -368,6 +421,7 @@ int main(void)
 	tcase_add_test(tc, pieces);
 	tcase_add_test(tc, errors);
 	tcase_add_test(tc, read_only);
+	tcase_add_test(tc, zero_and_discard);
 	tcase_add_test(tc, block_device);
 	tcase_add_test(tc, every_failure_of_open);
 	suite_add_tcase(s, tc);

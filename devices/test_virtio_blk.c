@@ -10,13 +10,13 @@
 #define SECTORS 256u
 #define SIZE    (SECTORS * 512)
 
-enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8 };
+enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_ZEROES = 13 };
 enum { OK = 0, IOERR = 1, UNSUPP = 2, UNTOUCHED = 0xee };
 
 struct mem_disk {
 	struct disk disk; /* first */
 	uint8_t data[SIZE];
-	unsigned reads, writes, flushes;
+	unsigned reads, writes, flushes, zeroes, discards;
 	int fail; /* the next operation's errno */
 };
 
@@ -57,7 +57,28 @@ static int mem_flush(struct disk *d)
 	return fail;
 }
 
-static const struct disk_ops mem_ops = { mem_readv, mem_writev, mem_flush, NULL };
+static int mem_zero(struct disk *d, uint64_t off, uint64_t len, bool unmap)
+{
+	struct mem_disk *m = (struct mem_disk *)d;
+	int fail = m->fail;
+
+	TD_ASSERT(off + len <= SIZE && len);
+	m->fail = 0;
+	m->zeroes++;
+	if (!fail)
+		memset(m->data + off, 0, len);
+	return fail;
+}
+
+static int mem_discard(struct disk *d, uint64_t off, uint64_t len)
+{
+	struct mem_disk *m = (struct mem_disk *)d;
+
+	m->discards++;
+	return mem_zero(d, off, len, true);
+}
+
+static const struct disk_ops mem_ops = { mem_readv, mem_writev, mem_zero, mem_discard, mem_flush, NULL };
 
 struct rig {
 	struct td t;
@@ -66,7 +87,8 @@ struct rig {
 	bool indirect;
 };
 
-#define ALL_FEATURES (BIT_ULL(9) | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX)
+#define ZERO_FEATURES (BIT_ULL(13) | BIT_ULL(14)) /* of a disk that can be written */
+#define ALL_FEATURES (BIT_ULL(9) | ZERO_FEATURES | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX)
 
 static struct rig *rig_new(bool ro, uint64_t features)
 {
@@ -235,11 +257,11 @@ START_TEST(failures)
 	ck_assert_uint_eq(request(r, T_FLUSH, 0, NULL, &len), IOERR);
 	ck_assert_uint_eq(request(r, T_IN, 0, &in, &len), OK);
 
-	/* What is not known is answered too: discard and zeroes (not offered), old SCSI, nonsense. */
+	/* What is not known is answered too: old SCSI, secure erase (not offered), nonsense. */
 	for (unsigned i = 0; i < 40; i++) {
 		uint32_t type = i < 32 ? i : 0x80000000u << (i - 32);
 
-		if (type == T_IN || type == T_OUT || type == T_FLUSH || type == T_GET_ID)
+		if (type == T_IN || type == T_OUT || type == T_FLUSH || type == T_GET_ID || type == T_DISCARD || type == T_ZEROES)
 			continue;
 		ck_assert_uint_eq(request(r, type, 0, &in, &len), UNSUPP);
 		ck_assert_uint_eq(request(r, type, 0, &out, &len), UNSUPP);
@@ -281,7 +303,7 @@ END_TEST
 
 START_TEST(read_only)
 {
-	struct rig *r = rig_new(true, ALL_FEATURES | BIT_ULL(5));
+	struct rig *r = rig_new(true, (ALL_FEATURES & ~ZERO_FEATURES) | BIT_ULL(5));
 	uint8_t zeroes[512] = { 0 };
 	struct td_seg in = td_in(&r->t, 512), out = td_out(&r->t, zeroes, 512);
 	uint32_t len;
@@ -314,6 +336,88 @@ START_TEST(write_through)
 }
 END_TEST
 
+struct range {
+	uint64_t sector;
+	uint32_t sectors, flags;
+};
+
+START_TEST(discard_and_zeroes)
+{
+	static const struct {
+		uint32_t type;
+		struct range r;
+		uint8_t status;
+	} cases[] = {
+		{ T_ZEROES, { 8, 4, 0 }, OK },
+		{ T_ZEROES, { 8, 4, 1 }, OK },
+		{ T_ZEROES, { 8, 4, 2 }, UNSUPP },
+		{ T_ZEROES, { SECTORS - 4, 4, 1 }, OK },
+		{ T_ZEROES, { SECTORS - 4, 5, 1 }, IOERR },
+		{ T_ZEROES, { 0, (1 << 16) + 1, 0 }, IOERR },
+		{ T_ZEROES, { UINT64_MAX / 512, 4, 0 }, IOERR },
+		{ T_ZEROES, { UINT64_MAX, 1, 0 }, IOERR },
+		{ T_ZEROES, { 3, 0, 0 }, OK },
+		{ T_DISCARD, { 8, 4, 0 }, OK },
+		{ T_DISCARD, { 8, 4, 1 }, UNSUPP },
+		{ T_DISCARD, { 0, UINT32_MAX, 0 }, IOERR },
+		{ T_DISCARD, { SECTORS, 1, 0 }, IOERR },
+	};
+	struct rig *r = rig_new(false, ALL_FEATURES);
+	uint32_t len;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct td_seg out = td_out(&r->t, &cases[i].r, sizeof(cases[i].r));
+		unsigned before = r->disk.zeroes;
+
+		ck_assert_uint_eq(request(r, cases[i].type, 0, &out, &len), cases[i].status);
+		ck_assert_uint_eq(len, 1);
+		ck_assert_uint_eq(r->disk.zeroes - before, cases[i].status == OK && cases[i].r.sectors);
+	}
+	for (unsigned i = 8 * 512; i < 12 * 512; i++)
+		ck_assert_uint_eq(r->disk.data[i], 0);
+	ck_assert_uint_eq(r->disk.data[12 * 512], (uint8_t)12);
+	rig_free(r);
+}
+END_TEST
+
+/* Several ranges in a discard, one in write zeroes; half a range is none; a read-only disk takes neither. */
+START_TEST(ranges)
+{
+	struct range many[17];
+	struct rig *r = rig_new(false, ALL_FEATURES);
+	struct td_seg out;
+	uint32_t len;
+
+	for (unsigned i = 0; i < 17; i++)
+		many[i] = (struct range){ 2 * i, 1, 0 };
+	out = td_out(&r->t, many, 16 * sizeof(many[0]));
+	ck_assert_uint_eq(request(r, T_DISCARD, 0, &out, &len), OK);
+	ck_assert_uint_eq(r->disk.discards, 16);
+	out = td_out(&r->t, many, 17 * sizeof(many[0]));
+	ck_assert_uint_eq(request(r, T_DISCARD, 0, &out, &len), IOERR);
+	out = td_out(&r->t, many, 2 * sizeof(many[0]));
+	ck_assert_uint_eq(request(r, T_ZEROES, 0, &out, &len), IOERR);
+	out = td_out(&r->t, many, 24);
+	ck_assert_uint_eq(request(r, T_DISCARD, 0, &out, &len), IOERR);
+	ck_assert_uint_eq(request(r, T_DISCARD, 0, NULL, &len), IOERR);
+	ck_assert_uint_eq(r->disk.discards, 16);
+	out = td_out(&r->t, many, sizeof(many[0]));
+	r->disk.fail = -EOPNOTSUPP;
+	ck_assert_uint_eq(request(r, T_DISCARD, 0, &out, &len), UNSUPP);
+	r->disk.fail = -ENOSPC;
+	ck_assert_uint_eq(request(r, T_ZEROES, 0, &out, &len), IOERR);
+	rig_free(r);
+
+	r = rig_new(false, VIRTIO_F_EVENT_IDX); /* not negotiated: not known */
+	out = td_out(&r->t, many, sizeof(many[0]));
+	ck_assert_uint_eq(request(r, T_ZEROES, 0, &out, &len), UNSUPP);
+	rig_free(r);
+	r = rig_new(true, BIT_ULL(9));
+	ck_assert_uint_eq(virtio_features(&r->blk.dev, 0) & (BIT(13) | BIT(14)), 0);
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(get_id)
 {
 	struct rig *r = rig_new(false, ALL_FEATURES);
@@ -342,7 +446,15 @@ START_TEST(configuration)
 	ck_assert_uint_eq(load_le32(c + 12), VIRTQ_MAX_SEGS - 2);
 	ck_assert_uint_eq(load_le32(c + 20), 512);
 	ck_assert_uint_eq(c[24], 3); /* physical blocks of 4 KiB */
-	for (unsigned i = 25; i < sizeof(c); i++)
+	for (unsigned i = 25; i < 36; i++)
+		ck_assert_uint_eq(c[i], 0);
+	ck_assert_uint_eq(load_le32(c + 36), 1 << 22); /* discard: sectors, ranges, alignment */
+	ck_assert_uint_eq(load_le32(c + 40), 16);
+	ck_assert_uint_eq(load_le32(c + 44), 8);
+	ck_assert_uint_eq(load_le32(c + 48), 1 << 16); /* write zeroes: sectors, ranges, may unmap */
+	ck_assert_uint_eq(load_le32(c + 52), 1);
+	ck_assert_uint_eq(c[56], 1);
+	for (unsigned i = 57; i < sizeof(c); i++)
 		ck_assert_uint_eq(c[i], 0);
 	for (unsigned off = 0; off < 40; off++) { /* any part of it */
 		uint8_t part[4];
@@ -435,6 +547,8 @@ int main(void)
 	tcase_add_test(tc, no_room_for_status);
 	tcase_add_test(tc, read_only);
 	tcase_add_test(tc, write_through);
+	tcase_add_test(tc, discard_and_zeroes);
+	tcase_add_test(tc, ranges);
 	tcase_add_test(tc, get_id);
 	tcase_add_test(tc, configuration);
 	tcase_add_test(tc, takes_turns);

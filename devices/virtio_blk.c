@@ -22,11 +22,13 @@
 #define F_BLK_SIZE BIT_ULL(6)
 #define F_FLUSH    BIT_ULL(9)
 #define F_TOPOLOGY BIT_ULL(10)
+#define F_DISCARD  BIT_ULL(13)
+#define F_ZEROES   BIT_ULL(14)
 
 /* What the host's page cache works with: a write of less may cost it a read. */
 #define PHYSICAL_BLOCK 4096
 
-enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8 };
+enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_ZEROES = 13 };
 enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
 
 struct blk_header {
@@ -35,7 +37,21 @@ struct blk_header {
 };
 static_assert(sizeof(struct blk_header) == 16, "virtio 1.2, 5.2.6");
 
-/* struct virtio_blk_config (5.2.4), up to the topology. */
+/* One range of a discard or write-zeroes request (5.2.6). */
+struct blk_range {
+	uint64_t sector;
+	uint32_t sectors, flags;
+};
+static_assert(sizeof(struct blk_range) == 16, "virtio 1.2, 5.2.6");
+
+#define RANGE_UNMAP BIT(0)
+
+/* Bounds on the work of one request: holes cost the host little, zeroes may have to be written. */
+#define DISCARD_RANGES  16
+#define DISCARD_SECTORS (1u << 22) /* of each: 2 GiB */
+#define ZEROES_SECTORS  (1u << 16) /* of the one range: 32 MiB */
+
+/* struct virtio_blk_config (5.2.4), up to write_zeroes_may_unmap. */
 struct blk_config {
 	uint64_t capacity; /* in sectors of 512 bytes */
 	uint32_t size_max, seg_max;
@@ -45,8 +61,13 @@ struct blk_config {
 	uint8_t physical_block_exp, alignment_offset; /* logical blocks in a physical one: their number's logarithm */
 	uint16_t min_io_size;
 	uint32_t opt_io_size;
+	uint8_t writeback, unused;
+	uint16_t num_queues;
+	uint32_t max_discard_sectors, max_discard_seg, discard_sector_alignment;
+	uint32_t max_write_zeroes_sectors, max_write_zeroes_seg;
+	uint8_t write_zeroes_may_unmap, unused1[3];
 };
-static_assert(sizeof(struct blk_config) == 32, "virtio 1.2, 5.2.4");
+static_assert(offsetof(struct blk_config, unused1) == 57, "virtio 1.2, 5.2.4");
 
 static struct virtio_blk *to_blk(struct virtio_dev *dev)
 {
@@ -88,6 +109,42 @@ static uint8_t do_write(struct virtio_blk *b, uint64_t sector, struct segs *out)
 	return S_OK;
 }
 
+static uint8_t one_range(struct virtio_blk *b, uint32_t type, const struct blk_range *r)
+{
+	uint32_t sectors = le32toh(r->sectors), flags = le32toh(r->flags);
+	uint64_t off, len = (uint64_t)sectors * SECTOR;
+	int ret;
+
+	/* Unknown flags, and unmap where it means nothing, are unsupported (5.2.6.2). */
+	if (flags & ~(type == T_ZEROES ? RANGE_UNMAP : 0u))
+		return S_UNSUPP;
+	if (sectors > (type == T_ZEROES ? ZEROES_SECTORS : DISCARD_SECTORS) || !range_ok(b, le64toh(r->sector), len, &off))
+		return S_IOERR;
+	if (!len)
+		return S_OK;
+	ret = type == T_ZEROES ? b->disk->ops->zero(b->disk, off, len, flags & RANGE_UNMAP) :
+				 b->disk->ops->discard(b->disk, off, len);
+	return !ret ? S_OK : ret == -EOPNOTSUPP ? S_UNSUPP : S_IOERR;
+}
+
+/* All ranges are read before the first is acted on, so that a request that is malformed does nothing. */
+static uint8_t do_ranges(struct virtio_blk *b, uint32_t type, struct segs *out)
+{
+	struct blk_range r[DISCARD_RANGES];
+	size_t n = out->left / sizeof(r[0]), max = type == T_ZEROES ? 1 : DISCARD_RANGES;
+	uint8_t status = S_OK;
+
+	if (!virtio_has(&b->dev, type == T_ZEROES ? F_ZEROES : F_DISCARD))
+		return S_UNSUPP;
+	if (b->disk->ro || !n || n > max || out->left % sizeof(r[0]) || !segs_take(out, r, n * sizeof(r[0])))
+		return S_IOERR;
+	for (size_t i = 0; i < n && status == S_OK; i++)
+		status = one_range(b, type, &r[i]);
+	if (status == S_OK && type == T_ZEROES && !virtio_has(&b->dev, F_FLUSH) && b->disk->ops->flush(b->disk))
+		status = S_IOERR;
+	return status;
+}
+
 static uint8_t do_get_id(struct virtio_blk *b, struct segs *in, uint32_t *written)
 {
 	size_t len = MIN(in->left, sizeof(b->serial));
@@ -111,6 +168,9 @@ static uint8_t execute(struct virtio_blk *b, struct segs *out, struct segs *in, 
 		return b->disk->ops->flush(b->disk) ? S_IOERR : S_OK;
 	case T_GET_ID:
 		return do_get_id(b, in, written);
+	case T_DISCARD:
+	case T_ZEROES:
+		return do_ranges(b, le32toh(h.type), out);
 	default:
 		return S_UNSUPP;
 	}
@@ -171,6 +231,12 @@ static void blk_config_read(struct virtio_dev *dev, unsigned off, void *buf, uns
 		.seg_max = htole32(VIRTQ_MAX_SEGS - 2), /* header and status */
 		.blk_size = htole32(b->disk->block_size),
 		.physical_block_exp = physical_exp(b->disk->block_size),
+		.max_discard_sectors = htole32(DISCARD_SECTORS),
+		.max_discard_seg = htole32(DISCARD_RANGES),
+		.discard_sector_alignment = htole32(PHYSICAL_BLOCK / SECTOR),
+		.max_write_zeroes_sectors = htole32(ZEROES_SECTORS),
+		.max_write_zeroes_seg = htole32(1),
+		.write_zeroes_may_unmap = 1,
 	};
 
 	memcpy(buf, (const char *)&c + off, len);
@@ -187,7 +253,7 @@ static const struct virtio_class blk_class = {
 void virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, const char *serial,
 		     const struct gmem *mem, struct evloop *loop, struct log *log)
 {
-	uint64_t features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | (disk->ro ? F_RO : 0);
+	uint64_t features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | (disk->ro ? F_RO : F_DISCARD | F_ZEROES);
 
 	b->disk = disk;
 	memset(b->serial, 0, sizeof(b->serial));

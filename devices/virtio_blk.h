@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * virtio_blk.h - the block device (virtio 1.2, 5.2): read, write, flush, get-id, on a disk (disk.h).
+ * virtio_blk.h - the block device (virtio 1.2, 5.2): read, write, flush, get-id, discard, write zeroes, on a disk (disk.h).
  */
 #ifndef TVMM_DEVICES_VIRTIO_BLK_H
 #define TVMM_DEVICES_VIRTIO_BLK_H
