@@ -37,9 +37,14 @@ static int open_failed(const struct host *host, int ret, struct tvmm_error *err)
 	case EPERM:
 		err_set(err, TVMM_E_PERM_KVM, -ret, "/dev/kvm", "may not open it");
 		fd = host->open(host, "/dev/kvm", O_PATH, 0);
-		if (fd >= 0 && host->fstat(host, fd, &st) == 0)
-			err_hint(err, "it belongs to group %u, mode %04o: sudo usermod -aG kvm $USER, then log in again; or once: "
-				 "sudo setfacl -m u:$USER:rw /dev/kvm", st.st_gid, st.st_mode & 07777);
+		if (fd < 0 || host->fstat(host, fd, &st) < 0)
+			err_hint(err, "as root: setfacl -m u:$USER:rw /dev/kvm");
+		else if ((st.st_mode & 060) == 060 && st.st_gid)
+			err_hint(err, "its mode is %04o, its group %u (getent group %u): sudo usermod -aG that group $USER, then log in "
+				 "again; or once: sudo setfacl -m u:$USER:rw /dev/kvm", st.st_mode & 07777, st.st_gid, st.st_gid);
+		else
+			err_hint(err, "its mode is %04o: only root may open it; sudo setfacl -m u:$USER:rw /dev/kvm, or give it a group "
+				 "(sudo chgrp kvm /dev/kvm && sudo chmod 0660 /dev/kvm)", st.st_mode & 07777);
 		if (fd >= 0)
 			host->close(host, fd);
 		break;
