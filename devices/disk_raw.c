@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include "bits.h"
 #include "disk.h"
+#include "holder.h"
 
 struct disk_raw {
 	struct disk disk;
@@ -146,20 +147,25 @@ static void raw_close(struct disk *d)
 
 static const struct disk_ops raw_ops = { raw_readv, raw_writev, raw_zero, raw_discard, raw_flush, raw_close };
 
-/* Who holds it is known for a POSIX lock alone: an OFD lock belongs to no process, and is reported with pid -1. */
+/* Who has it open is sought, for the hint: an OFD lock belongs to no process, and is reported with pid -1. */
 static int lock_image(struct disk_raw *r, const char *path, bool ro, struct tvmm_error *err)
 {
 	struct flock fl = { .l_type = ro ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
 	int ret = r->host->fcntl(r->host, r->fd, F_OFD_SETLK, (uintptr_t)&fl);
+	char comm[32] = "";
+	struct stat st;
+	pid_t pid = 0;
 
 	if (ret != -EAGAIN && ret != -EACCES)
 		return 0; /* locked, or on a file system that has no locks */
 	err_set(err, TVMM_E_BUSY, EBUSY, path, "the disk image is in use by another process");
-	if (r->host->fcntl(r->host, r->fd, F_OFD_GETLK, (uintptr_t)&fl) == 0 && fl.l_type != F_UNLCK && fl.l_pid > 0)
-		err_hint(err, "process %d holds it; open it with ,ro on both sides to share it", (int)fl.l_pid);
+	if (r->host->fstat(r->host, r->fd, &st) == 0)
+		pid = holder_of(st.st_dev, st.st_ino, comm, sizeof(comm));
+	if (pid)
+		err_hint(err, "process %d (%s) holds it; with ,ro on both sides it can be shared", (int)pid, comm);
 	else
-		err_hint(err, "most likely another virtual machine (fuser %.200s tells which); with ,ro on both sides it can be "
-			 "shared", path);
+		err_hint(err, "most likely another virtual machine, of this process or of another user; with ,ro on both sides it can "
+			 "be shared");
 	return -EBUSY;
 }
 

@@ -148,29 +148,31 @@ START_TEST(locks)
 	a->ops->close(a);
 	b->ops->close(b);
 
-	/* A process that holds an ordinary lock is named. */
-	ck_assert_int_eq(pipe(p), 0);
-	pid = fork();
-	if (!pid) {
-		char c;
+	/* A process that holds it is named, whatever the kind of its lock. */
+	for (unsigned ofd = 0; ofd < 2; ofd++) {
+		ck_assert_int_eq(pipe(p), 0);
+		pid = fork();
+		if (!pid) {
+			char c;
 
-		fd = open(path, O_RDWR);
-		if (fcntl(fd, F_SETLK, &fl))
-			_exit(1);
+			fd = open(path, O_RDWR);
+			if (fcntl(fd, ofd ? F_OFD_SETLK : F_SETLK, &fl))
+				_exit(1);
+			close(p[1]);
+			kill(getpid(), SIGSTOP);
+			_exit(read(p[0], &c, 1) == 0);
+		}
+		int status;
+
+		ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
+		ck_assert(WIFSTOPPED(status));
+		snprintf(want, sizeof(want), "process %d ", pid);
+		open_refused(-EBUSY, false, "in use", want);
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+		close(p[0]);
 		close(p[1]);
-		kill(getpid(), SIGSTOP);
-		_exit(read(p[0], &c, 1) == 0);
 	}
-	int status;
-
-	ck_assert_int_eq(waitpid(pid, &status, WUNTRACED), pid);
-	ck_assert(WIFSTOPPED(status));
-	snprintf(want, sizeof(want), "process %d ", pid);
-	open_refused(-EBUSY, false, "in use", want);
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	close(p[0]);
-	close(p[1]);
 	a = open_ok(&th, false);
 	a->ops->close(a);
 	image_free();
