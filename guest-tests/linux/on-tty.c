@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * on-tty.c - "on-tty [WHEN SEND]... -- COMMAND...": run COMMAND on a terminal of its own and type on it.
+ *
+ * The terminal's output is copied to standard output.  Once the text WHEN has appeared there, SEND is typed, and the
+ * next WHEN is looked for in what comes after.  In SEND, ^X is a control character and ^^ a caret.  Standard error stays
+ * what it was.  The exit status is COMMAND's (128 and the signal, if one ended it); 125 if it could not be run.  It has
+ * no time limit: whoever calls it has.
+ */
+#include <errno.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct talk {
+	char **next;    /* WHEN, SEND, ... up to "--" */
+	size_t matched; /* bytes of WHEN that the output ends with */
+};
+
+static void type(int fd, const char *text)
+{
+	for (; *text; text++) {
+		char c = *text;
+
+		if (c == '^' && text[1] && *++text != '^')
+			c = (char)(*text & 0x1f);
+		if (write(fd, &c, 1) != 1)
+			return;
+	}
+}
+
+/* How much of WHEN the output ends with, after MATCHED bytes of it and then C.  These texts do not overlap themselves. */
+static size_t match(const char *when, size_t matched, char c)
+{
+	if (when[matched] == c)
+		return matched + 1;
+	return when[0] == c;
+}
+
+static void look(struct talk *t, int fd, const char *buf, size_t len)
+{
+	for (size_t i = 0; i < len && strcmp(*t->next, "--"); i++) {
+		t->matched = match(*t->next, t->matched, buf[i]);
+		if ((*t->next)[t->matched])
+			continue;
+		type(fd, t->next[1]);
+		t->next += 2;
+		t->matched = 0;
+	}
+}
+
+int main(int argc, char *argv[])
+{
+	struct winsize size = { .ws_row = 24, .ws_col = 80 };
+	struct talk t = { .next = argv + 1 };
+	char **command = argv + 1, buf[4096];
+	int fd, status;
+	ssize_t n;
+	pid_t pid;
+
+	while (*command && strcmp(*command, "--"))
+		command++;
+	if (!*command || !command[1] || (command - argv) % 2 != 1)
+		return 125;
+	status = dup(STDERR_FILENO);
+	pid = forkpty(&fd, NULL, NULL, &size);
+	if (pid < 0)
+		return 125;
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(status, STDERR_FILENO);
+		close(status);
+		execvp(command[1], command + 1);
+		_exit(125);
+	}
+	while ((n = read(fd, buf, sizeof(buf))) > 0 || (n < 0 && errno == EINTR)) {
+		if (n > 0 && write(STDOUT_FILENO, buf, (size_t)n) != n)
+			return 125;
+		if (n > 0)
+			look(&t, fd, buf, (size_t)n);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		return 125;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
