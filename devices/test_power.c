@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_power.c - power-off, reset, button and panic ports: each effect, and no other for any value at any offset. */
+/* test_power.c - power-off, reset, button, panic and exit ports: each effect, and no other for any value at any offset. */
 #include "acpi_power.h"
 #include "bits.h"
+#include "debug_exit.h"
 #include "pvpanic.h"
 #include "test.h"
 
 struct seen {
-	unsigned off, reset, panic, pulses;
+	unsigned off, reset, panic, pulses, exits;
 	uint8_t events;
+	uint32_t exit_value;
 	bool level;
 	struct irq irq;
 };
@@ -26,6 +28,14 @@ static void panic_event(void *arg, uint8_t events)
 
 	s->panic++;
 	s->events = events;
+}
+
+static void exit_event(void *arg, uint32_t value)
+{
+	struct seen *s = arg;
+
+	s->exits++;
+	s->exit_value = value;
 }
 
 static void line(struct irq *irq, bool level)
@@ -79,7 +89,34 @@ START_TEST(panic)
 }
 END_TEST
 
+START_TEST(exit_port)
+{
+	static const unsigned sizes[] = { 1, 2, 4 };
+	struct seen s = { 0 };
+	struct debug_exit d;
+	struct bus b = { 0 };
+
+	debug_exit_init(&d, exit_event, &s);
+	ck_assert_int_eq(bus_add(&b, 0xf4, DEBUG_EXIT_PORTS, &debug_exit_ops, &d, "debug-exit", NULL), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++)
+		for (unsigned off = 0; off < 6; off++) {
+			bool ours = off + sizes[i] <= DEBUG_EXIT_PORTS;
+			uint32_t all = (uint32_t)(~0ull >> (64 - 8 * sizes[i]));
+
+			s.exits = 0;
+			ck_assert_uint_eq(bus_read(&b, 0xf4 + off, sizes[i]), ours ? 0 : all);
+			ck_assert_uint_eq(s.exits, 0);
+			bus_write(&b, 0xf4 + off, sizes[i], 0x89abcdef);
+			ck_assert_uint_eq(s.exits, ours);
+			if (ours)
+				ck_assert_uint_eq(s.exit_value, 0x89abcdef & all);
+			bus_write(&b, 0xf4 + off, sizes[i], 0);
+			ck_assert_uint_eq(s.exits, 2 * ours);
+		}
+}
+END_TEST
+
 int main(void)
 {
-	return test_main("power", (const TTest *const[]){ power, panic, NULL });
+	return test_main("power", (const TTest *const[]){ power, panic, exit_port, NULL });
 }

@@ -90,7 +90,7 @@ bool kvm_is_software(void)
 const char *reason_name(int reason)
 {
 	static const char *const name[] = { "running", "power-off", "reboot", "panic", "triple fault", "KVM error", "stopped",
-					    "host error" };
+					    "host error", "debug exit" };
 
 	return reason >= 0 && (size_t)reason < sizeof(name) / sizeof(name[0]) ? name[reason] : "?";
 }

@@ -111,6 +111,10 @@ void guest_main(void)
 		for (uint64_t end = deadline_ms(50); !expired(end);)
 			cpu_relax();
 		say("SURVIVED");
+	} else if (!strcmp(mode, "exit")) {
+		report(inl(0xf4) == 0, "the debug-exit port is there");
+		outl(0xf4, 0x80000010);
+		halt_quietly();
 	} else if (!strcmp(mode, "flood")) {
 		/* Output for ever: a machine that is stopped, or nobody reads, must not mind. */
 		for (unsigned i = 0;; i++)

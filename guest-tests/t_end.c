@@ -81,6 +81,19 @@ static void emulation(const char *mode, const char *insn)
 	guest_free(&g);
 }
 
+static void debug_exit(void)
+{
+	struct guest g;
+
+	run(&g, "exit", "debug-exit", "on", TVMM_DEBUG_EXIT);
+	ok(g.result.exit_status == 0x21, "exit: the status is what the guest wrote (%#x)", (unsigned)g.result.exit_status);
+	ok(strstr(g.result.detail, "0x80000010"), "exit: the sentence tells it too: %s", g.result.detail);
+	guest_free(&g);
+	ok(!guest_new(&g, "payload_end", "append", "mode=exit", "debug-exit", "0x3f6", NULL) && g.err.code == TVMM_E_CONFIG &&
+	   !strcmp(g.err.object, "debug-exit") && strstr(g.err.message, "COM1"), "a port of COM1's is refused: %s", g.err.message);
+	guest_free(&g);
+}
+
 static void button(void)
 {
 	struct guest g;
@@ -107,6 +120,7 @@ int main(void)
 	run(&g, "pvpanic", "on-panic", "stay", TVMM_POWEROFF);
 	ok(count_text(g.text, "SURVIVED") == 1, "on-panic=stay: the guest goes on");
 	guest_free(&g);
+	debug_exit();
 	restart();
 	button();
 	emulation("xsave", "xsave");

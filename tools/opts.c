@@ -35,6 +35,8 @@ static const struct opt table[] = {
 	{ OPT_CONFIG, 0, "on-reboot", {}, "exit|restart", "Run", "when the guest reboots; default exit", RUN },
 	{ OPT_CONFIG, 0, "on-panic", {}, "exit|stay", "Run",
 	  "when the guest kernel panics; default exit,\nbut stay when stdin and stdout are a terminal", RUN },
+	{ OPT_CONFIG, 0, "debug-exit", {}, "[=PORT]", "Run",
+	  "let the guest end the machine by a write to a port,\n0xf4 unless given; exit code value * 2 + 1", RUN },
 	{ OPT_RESULT_FILE, 0, "result-file", {}, "FILE", "Run", "write why and how the run ended, as JSON", RUN },
 	{ OPT_DRY_RUN, 0, "dry-run", {}, NULL, "Run", "build the machine, describe it on stdout, do not start it", RUN },
 	{ OPT_LOG_LEVEL, 0, "log-level", {}, "error|warn|info|debug", "Run", "how much to say on stderr; default warn",
@@ -239,6 +241,10 @@ int opts_next(struct opts_walk *walk, const struct opt **out, const char **value
 	eq = arg[1] == '-' ? strchr(arg, '=') : NULL;
 	if (!opt->arg)
 		return flag_value(opt, eq ? eq + 1 : NULL, value, err);
+	if (opt->arg[0] == '[') { /* what follows is never its value: it may be left out */
+		*value = eq ? eq + 1 : "on";
+		return 1;
+	}
 	next = walk->argv[walk->next];
 	if (eq) {
 		*value = eq + 1;
@@ -280,7 +286,7 @@ static void help_option(const struct opt *opt, FILE *out)
 	int n;
 
 	n = snprintf(left, sizeof(left), "  %c%c%s--%s%s%s", opt->letter ? '-' : ' ', opt->letter ? opt->letter : ' ',
-		     opt->letter ? ", " : "  ", opt->name, opt->arg ? " " : "", opt->arg ? opt->arg : "");
+		     opt->letter ? ", " : "  ", opt->name, opt->arg && opt->arg[0] != '[' ? " " : "", opt->arg ? opt->arg : "");
 	fprintf(out, "%s", left);
 	if (n >= HELP_COLUMN) {
 		fputc('\n', out);

@@ -2,7 +2,8 @@
 /*
  * opts.h - the command line: one table of verbs and one of options, that parsing, --help and tools/check-docs share.
  *
- * Grammar: "--name VALUE", "--name=VALUE", "-x VALUE"; a flag is "--name" or "--name=on|off".  Nothing is abbreviated
+ * Grammar: "--name VALUE", "--name=VALUE", "-x VALUE"; a flag is "--name" or "--name=on|off", and a flag that takes a
+ * value "--name" or "--name=VALUE".  Nothing is abbreviated
  * and short options are not run together: "-kernel" is a slip of "--kernel", and must not mean "-k ernel".
  */
 #ifndef TVMM_OPTS_H
@@ -32,7 +33,7 @@ struct opt {
 	char letter;            /* 0: no short form */
 	const char *name;       /* without dashes */
 	const char *aliases[2]; /* other long names */
-	const char *arg;        /* what --help calls the value; NULL: a flag */
+	const char *arg;        /* what --help calls the value; NULL: a flag; "[=...]": a flag that takes one */
 	const char *group;      /* heading in --help */
 	const char *help;       /* one or two lines, separated by a newline */
 	unsigned verbs;         /* bit per enum opts_verb */

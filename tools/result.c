@@ -29,6 +29,7 @@ static const struct {
 	{ TVMM_TRIPLE_FAULT, "triple-fault", CODE_CRASH, "the guest crashed its CPU with a triple fault" },
 	{ TVMM_KVM_ERROR, "kvm-error", CODE_CRASH, "KVM could not go on with the guest" },
 	{ TVMM_STOPPED, "killed", CODE_FAILED, "the machine was stopped" },
+	{ TVMM_DEBUG_EXIT, "debug-exit", CODE_FAILED, "the guest wrote to its debug-exit port" },
 };
 
 void outcome_of_machine(struct outcome *o, const struct tvmm_result *result)
@@ -43,6 +44,8 @@ void outcome_of_machine(struct outcome *o, const struct tvmm_result *result)
 			detail = endings[i].detail;
 		}
 	}
+	if (result->reason == TVMM_DEBUG_EXIT)
+		o->exit_status = result->exit_status & 0xff; /* all that a parent process gets to see */
 	snprintf(o->detail, sizeof(o->detail), "%s", *result->detail ? result->detail : detail);
 	snprintf(o->hint, sizeof(o->hint), "%s", result->hint);
 }

@@ -4,8 +4,8 @@
  *
  * The "guest" is one thread that follows the words of the configuration's append text: "say=X" writes X and a newline to
  * the console, "echo" copies console input to output in hexadecimal until a byte 'q' comes, "sleep=MS" waits,
- * "off", "reboot", "panic", "triple", "kvm", "host" end it so, "segv" crashes the process, and the end of the text waits for a request.  "deaf" makes
- * it ignore a stop; "nostart" and "nocreate" fail those calls.  A power button press ends it as a power-off.
+ * "off", "reboot", "panic", "triple", "kvm", "host" end it so, "exit=V" does by its debug-exit port if it has one, "segv"
+ * crashes the process, and the end of the text waits for a request.  "deaf" makes it ignore a stop; "nostart" and "nocreate" fail those calls.  A power button press ends it as a power-off.
  */
 #include <errno.h>
 #include <poll.h>
@@ -25,7 +25,8 @@ struct tvmm_vm {
 	char script[512];
 	int in_fd, out_fd;
 	int wake, done; /* eventfds */
-	bool started, deaf;
+	bool started, deaf, has_exit;
+	int32_t exit_status; /* set before the reason */
 	atomic_int request;
 	atomic_int reason;
 	pthread_t thread;
@@ -70,6 +71,7 @@ int tvmm_vm_create(struct tvmm_vm **out, const struct tvmm_config *cfg, struct t
 		return -ENOMEM;
 	snprintf(vm->script, sizeof(vm->script), "%s", cfg->append ? cfg->append : "");
 	vm->deaf = strstr(vm->script, "deaf");
+	vm->has_exit = cfg->debug_exit;
 	vm->in_fd = cfg->console.in_fd;
 	vm->out_fd = cfg->console.kind == CONFIG_CONSOLE_FD ? cfg->console.out_fd : -1;
 	vm->wake = eventfd(0, EFD_CLOEXEC);
@@ -148,6 +150,9 @@ static int follow(struct tvmm_vm *vm)
 			fake_wait(vm, atoi(w + 6), false);
 		} else if (!strcmp(w, "echo")) {
 			echo(vm);
+		} else if (!strncmp(w, "exit=", 5) && vm->has_exit) {
+			vm->exit_status = atoi(w + 5) << 1 | 1;
+			return TVMM_DEBUG_EXIT;
 		} else if (!strcmp(w, "segv")) {
 			raise(SIGSEGV);
 		}
@@ -187,6 +192,7 @@ int tvmm_vm_request(struct tvmm_vm *vm, int request, struct tvmm_error *err)
 int tvmm_vm_wait(struct tvmm_vm *vm, int timeout_ms, struct tvmm_result *result)
 {
 	result->reason = vm->reason;
+	result->exit_status = result->reason ? vm->exit_status : 0;
 	return vm->reason ? 0 : -ETIMEDOUT;
 }
 

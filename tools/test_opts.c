@@ -45,7 +45,8 @@ static void expect_end(struct opts_walk *w)
 START_TEST(forms)
 {
 	struct opts_walk w = WALK("--kernel", "a", "--kernel=b=c", "-k", "d", "--quiet", "-q", "--quiet=off", "--params", "x",
-				  "--cmdline=", "--disk", "-", "--append", "-5", "--append=--quiet");
+				  "--cmdline=", "--disk", "-", "--append", "-5", "--append=--quiet",
+				  "--debug-exit", "--debug-exit=0x501", "--debug-exit=", "-q");
 
 	expect(&w, "kernel", "a");
 	expect(&w, "kernel", "b=c");
@@ -58,6 +59,10 @@ START_TEST(forms)
 	expect(&w, "disk", "-");
 	expect(&w, "append", "-5");
 	expect(&w, "append", "--quiet");
+	expect(&w, "debug-exit", "on");
+	expect(&w, "debug-exit", "0x501");
+	expect(&w, "debug-exit", "");
+	expect(&w, "quiet", "on");
 	expect_end(&w);
 }
 END_TEST

@@ -45,6 +45,29 @@ START_TEST(codes)
 }
 END_TEST
 
+START_TEST(debug_exit)
+{
+	static const struct {
+		int32_t machine, process;
+	} all[] = { { 1, 1 }, { 33, 33 }, { 255, 255 }, { 257, 1 }, { -1, 255 }, { INT32_MIN + 3, 3 } };
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct tvmm_result result = { .size = sizeof(result), .reason = TVMM_DEBUG_EXIT, .exit_status = all[i].machine };
+		struct outcome o;
+
+		outcome_of_machine(&o, &result);
+		ck_assert_int_eq(o.exit_status, all[i].process);
+		ck_assert_str_eq(o.reason, "debug-exit");
+	}
+	/* Of another end it means nothing. */
+	struct tvmm_result off = { .size = sizeof(off), .reason = TVMM_POWEROFF, .exit_status = 33 };
+	struct outcome o;
+
+	outcome_of_machine(&o, &off);
+	ck_assert_int_eq(o.exit_status, 0);
+}
+END_TEST
+
 static void json_is(const char *text, const char *expected)
 {
 	char *got = NULL;
@@ -148,7 +171,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { codes, json, file, file_errors, NULL };
+	const TTest *const tests[] = { codes, debug_exit, json, file, file_errors, NULL };
 
 	return test_main("result", tests);
 }

@@ -409,6 +409,44 @@ static int set_on_panic(struct tvmm_config *cfg, const char *value, struct tvmm_
 	return 0;
 }
 
+/* A port in the notation that ports have, hexadecimal with 0x, or in decimal. */
+static bool parse_port(const char *s, unsigned *port)
+{
+	unsigned v = 0;
+
+	if (s[0] != '0' || (s[1] | 0x20) != 'x')
+		return value_uint(s, UINT16_MAX, port);
+	for (s += 2; *s && v <= UINT16_MAX; s++) {
+		const char *digits = "0123456789abcdef", *d = strchr(digits, *s >= 'A' && *s <= 'F' ? *s | 0x20 : *s);
+
+		if (!d)
+			return false;
+		v = v << 4 | (unsigned)(d - digits);
+	}
+	*port = v;
+	return s[-1] != 'x' && s[-1] != 'X' && v <= UINT16_MAX;
+}
+
+/* Whether the ports are another device's, the machine finds out. */
+static int set_debug_exit(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
+{
+	unsigned port = CONFIG_DEBUG_EXIT_PORT;
+	int ret;
+
+	if (value && !strcmp(value, "off")) {
+		cfg->debug_exit = 0;
+		return 0;
+	}
+	if (value && strcmp(value, "on") && (!parse_port(value, &port) || !port || port > CONFIG_DEBUG_EXIT_MAX)) {
+		ret = err_set(err, TVMM_E_CONFIG, 0, "debug-exit", "'%s' is not a port", word_show(value).s);
+		err_hint(err, "write on, off, or a number from 1 to %#x, for instance %#x", CONFIG_DEBUG_EXIT_MAX,
+			 CONFIG_DEBUG_EXIT_PORT);
+		return ret;
+	}
+	cfg->debug_exit = port;
+	return 0;
+}
+
 static int set_no_defaults(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
 {
 	return value_bool("no-defaults", value, &cfg->no_defaults, err);
@@ -417,11 +455,11 @@ static int set_no_defaults(struct tvmm_config *cfg, const char *value, struct tv
 /* The names stand apart so that word_unknown() can look through them; the order of the two lists is the same. */
 static const char *const key_names[] = { "kernel",	"initrd", "append",    "disk",	   "memory",	  "cpus", "console",
 					 "console-log", "name",	  "on-reboot", "on-panic", "no-defaults",
-					 "modules",	NULL };
+					 "modules",	"debug-exit", NULL };
 static int (*const key_setters[])(struct tvmm_config *cfg, const char *value, struct tvmm_error *err) = {
 	set_kernel,  set_initrd,      set_append, set_disk,	 set_memory,   set_cpus,
 	set_console, set_console_log, set_name,	  set_on_reboot, set_on_panic, set_no_defaults,
-	set_modules,
+	set_modules, set_debug_exit,
 };
 static_assert(ARRAY_SIZE(key_names) == ARRAY_SIZE(key_setters) + 1, "every key has its function");
 
@@ -468,8 +506,8 @@ int tvmm_config_set(struct tvmm_config *cfg, const char *key, const char *value,
 	if (!key_names[i])
 		return word_unknown(err, word_show(key).s, "unknown key", key, key_names,
 				"kernel, initrd, append, disk, memory, cpus, console, console-log, name, on-reboot, "
-				"on-panic, no-defaults, modules");
-	if (!value && key_setters[i] != set_no_defaults)
+				"on-panic, no-defaults, modules, debug-exit");
+	if (!value && key_setters[i] != set_no_defaults && key_setters[i] != set_debug_exit)
 		return err_set(err, TVMM_E_CONFIG, 0, key, "a value is missing");
 	return key_setters[i](cfg, value, err);
 }

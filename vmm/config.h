@@ -26,6 +26,8 @@ enum {
 #define CONFIG_MEMORY_STEP    (UINT64_C(2) << 20) /* whole huge pages */
 #define CONFIG_WEIGHT_MAX     10000u
 #define CONFIG_WEIGHT_DEFAULT 100u
+#define CONFIG_DEBUG_EXIT_PORT 0xf4u /* as tests written for QEMU have it */
+#define CONFIG_DEBUG_EXIT_MAX  0xfffcu /* it is the first of four ports */
 #define CONFIG_MEMORY_DEFAULT (UINT64_C(1) << 30)
 
 enum config_console_kind { CONFIG_CONSOLE_STDIO, CONFIG_CONSOLE_FILE, CONFIG_CONSOLE_FD, CONFIG_CONSOLE_NONE };
@@ -66,6 +68,7 @@ struct tvmm_config {
 	char name[CONFIG_NAME_MAX + 1];     /* "" unless given */
 	enum config_reboot on_reboot;
 	enum config_panic on_panic;
+	unsigned debug_exit;                /* the port; 0: none */
 	bool no_defaults;
 
 	tvmm_log_fn *log_fn;

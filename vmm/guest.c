@@ -43,6 +43,15 @@ static void panic_event(void *arg, uint8_t events)
 	machine_end(m, TVMM_PANIC, "the guest kernel panicked%s%s", m->panic.seen ? ": " : "", m->panic.why);
 }
 
+/* The status is made as QEMU's isa-debug-exit makes its own, so that a test need not care under which of us it runs. */
+static void exit_event(void *arg, uint32_t value)
+{
+	struct tvmm_result r = { .size = sizeof(r), .reason = TVMM_DEBUG_EXIT, .exit_status = (int32_t)(value << 1 | 1) };
+
+	snprintf(r.detail, sizeof(r.detail), "the guest wrote %#x to its debug-exit port", value);
+	guest_ended(arg, &r);
+}
+
 static int add_pci_window(struct machine *m, struct virtio_pci *vp, struct tvmm_error *err)
 {
 	return bus_add(&m->mmio, vp->func.bar[0].addr, VIRTIO_PCI_BAR_SIZE, &virtio_pci_ops, vp, vp->func.name, err);
@@ -106,6 +115,7 @@ static int build_devices(struct machine *m, struct tvmm_error *err)
 	uart_init(&m->uart, &m->ioapic.pin[LAYOUT_COM1_GSI].irq, &m->console);
 	acpi_power_init(&m->power, power_event, m, &m->ioapic.pin[LAYOUT_GED_GSI].irq);
 	pvpanic_init(&m->pvpanic, panic_event, m);
+	debug_exit_init(&m->debug_exit, exit_event, m);
 
 	pci_init(&m->pci, m->ecam.ram);
 	/* A host bridge at 00:00.0 is what every operating system expects to find first.  The id is Red Hat's for QEMU's. */
@@ -129,6 +139,8 @@ static int build_devices(struct machine *m, struct tvmm_error *err)
 		ret = bus_add(&m->pio, LAYOUT_POWER, ACPI_POWER_PORTS, &acpi_power_ops, &m->power, "power", err);
 	if (!ret)
 		ret = bus_add(&m->pio, LAYOUT_PVPANIC, 1, &pvpanic_ops, &m->pvpanic, "pvpanic", err);
+	if (!ret && m->debug_exit_port) /* the user's choice: after what it may not overlap */
+		ret = bus_add(&m->pio, m->debug_exit_port, DEBUG_EXIT_PORTS, &debug_exit_ops, &m->debug_exit, "debug-exit", err);
 	bus_freeze(&m->pio);
 	bus_freeze(&m->mmio);
 	return ret;

@@ -265,6 +265,7 @@ int machine_create(struct machine **out, const struct tvmm_config *cfg, const st
 	m->n_cpus = cfg->cpus;
 	m->on_reboot = cfg->on_reboot;
 	m->on_panic = cfg->on_panic;
+	m->debug_exit_port = cfg->debug_exit;
 	snprintf(m->name, sizeof(m->name), "%s", cfg->name[0] ? cfg->name : "tinyvmm");
 	log_init(&m->log, host, cfg->log_fn, cfg->log_arg, cfg->log_level);
 	pthread_mutex_init(&m->lock, NULL);

@@ -19,6 +19,7 @@
 #include "bus.h"
 #include "chardev.h"
 #include "config.h"
+#include "debug_exit.h"
 #include "disk.h"
 #include "evloop.h"
 #include "hostmem.h"
@@ -55,6 +56,7 @@ struct machine {
 	unsigned n_cpus;
 	enum config_reboot on_reboot;
 	enum config_panic on_panic;
+	unsigned debug_exit_port; /* 0: none */
 	struct hostmem ram[2]; /* below and above the hole */
 	uint64_t ram_base[2];
 	struct gmem mem;
@@ -86,6 +88,7 @@ struct machine {
 	struct uart uart;
 	struct acpi_power power;
 	struct pvpanic pvpanic;
+	struct debug_exit debug_exit;
 	bool has_vcon;
 	struct virtio_console vcon;
 	struct virtio_pci vcon_pci;

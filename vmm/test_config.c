@@ -60,6 +60,7 @@ START_TEST(defaults)
 	ck_assert_int_eq(cfg->on_reboot, CONFIG_REBOOT_EXIT);
 	ck_assert_int_eq(cfg->on_panic, CONFIG_PANIC_DEFAULT);
 	ck_assert(!cfg->no_defaults);
+	ck_assert_uint_eq(cfg->debug_exit, 0);
 	done();
 	tvmm_config_free(NULL);
 }
@@ -123,7 +124,7 @@ START_TEST(keys)
 	refuses("kernel", NULL, "kernel", "a value is missing", "");
 	refuses("\x1b[zz\n", "x", "?[zz?", "unknown key '?[zz?'",
 		"known are: kernel, initrd, append, disk, memory, cpus, console, console-log, name, on-reboot, on-panic, "
-		"no-defaults, modules");
+		"no-defaults, modules, debug-exit");
 	ck_assert_int_eq(tvmm_config_set(NULL, "kernel", "x", &err), -EINVAL);
 	ck_assert_int_eq(tvmm_config_set(cfg, NULL, "x", &err), -EINVAL);
 	done();
@@ -298,6 +299,31 @@ START_TEST(consoles)
 }
 END_TEST
 
+START_TEST(debug_exit)
+{
+	static const char *const bad[] = { "", "0", "0x", "0x0", "65533", "0xfffd", "0x100000000000000f4", "f4", "0xg", "-1", " 1",
+					   "1 ", "0x1 ", "ON", "1,2" };
+
+	fresh();
+	takes("debug-exit", NULL);
+	ck_assert_uint_eq(cfg->debug_exit, 0xf4);
+	takes("debug-exit", "0xFfFc");
+	ck_assert_uint_eq(cfg->debug_exit, 0xfffc);
+	takes("debug-exit", "off");
+	ck_assert_uint_eq(cfg->debug_exit, 0);
+	takes("debug-exit", "1281");
+	ck_assert_uint_eq(cfg->debug_exit, 0x501);
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		ck_assert_msg(tvmm_config_set(cfg, "debug-exit", bad[i], &err) == -EINVAL, "'%s' was taken", bad[i]);
+	ck_assert_uint_eq(cfg->debug_exit, 0x501);
+	refuses("debug-exit", "com1", "debug-exit", "'com1' is not a port",
+		"write on, off, or a number from 1 to 0xfffc, for instance 0xf4");
+	takes("debug-exit", "on");
+	ck_assert_uint_eq(cfg->debug_exit, 0xf4);
+	done();
+}
+END_TEST
+
 START_TEST(long_values)
 {
 	static char path[5000];
@@ -334,7 +360,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { defaults, scalars, keys, sizes, memory_keys, lists, disks, consoles, long_values, together, NULL };
+	const TTest *const tests[] = { defaults, scalars, keys, sizes, memory_keys, lists, disks, consoles, debug_exit,
+				       long_values, together, NULL };
 
 	return test_main("config", tests);
 }

@@ -81,6 +81,7 @@ TVMM_API void tvmm_config_free(struct tvmm_config *cfg); /* NULL is fine */
  *	on-panic exit|stay      what a guest kernel's panic does
  *	modules DIR             kernel modules for the initramfs that is made when a disk is given and no initrd and no root=;
  *	                        default: the host's /lib/modules for the kernel's release
+ *	debug-exit on|off|PORT  a port by which the guest ends the machine with an exit status; on: 0xf4
  *	no-defaults on|off      pass the kernel command line exactly as given
  *
  * Returns 0, or -EINVAL with the object naming the key.  Paths are not opened here.
@@ -126,6 +127,7 @@ enum tvmm_reason {
 	TVMM_KVM_ERROR = 5,    /* KVM could not go on: an instruction it cannot emulate, a failed entry */
 	TVMM_STOPPED = 6,      /* TVMM_REQ_STOP */
 	TVMM_HOST_ERROR = 7,   /* the host failed the machine; detail says how */
+	TVMM_DEBUG_EXIT = 8,   /* the guest wrote to its debug-exit port; exit_status says what */
 };
 
 struct tvmm_result {
@@ -133,6 +135,7 @@ struct tvmm_result {
 	int32_t reason;    /* enum tvmm_reason */
 	char detail[1024]; /* one or two sentences for a person */
 	char hint[512];    /* what to do about it; may be empty */
+	int32_t exit_status; /* with TVMM_DEBUG_EXIT: (V << 1) | 1 for the V that the guest wrote, 32 bits of it; else 0 */
 };
 
 /*
