@@ -299,6 +299,43 @@ START_TEST(head_in_flight_twice)
 }
 END_TEST
 
+/* Told once; what a device still has in hand then counts for nothing, and a queue that nobody listens to breaks too. */
+START_TEST(broken_is_broken)
+{
+	static struct fix f;
+	struct td_seg s;
+	uint32_t len;
+
+	setup(&f, 4, false, false);
+	s = td_in(&f.t, 8);
+	td_offer(&f.t, &f.r, &s, 1);
+	ck_assert_int_eq(vq_pop(&f.vq, &f.req), 1);
+	ck_assert_int_eq(vq_break(&f.vq, "first"), -EPROTO);
+	ck_assert_int_eq(vq_break(&f.vq, "second"), -EPROTO);
+	ck_assert_uint_eq(faults, 1);
+	ck_assert_str_eq(fault_text, "first");
+	vq_unpop(&f.vq, &f.req);
+	vq_push(&f.vq, f.req.head, 8);
+	ck_assert(!vq_should_signal(&f.vq));
+	ck_assert(!vq_notify_on(&f.vq));
+	ck_assert_int_eq(td_take_used(&f.t, &f.r, &len), -1);
+	ck_assert_int_eq(vq_pop(&f.vq, &f.req), -EPROTO);
+	ck_assert_uint_eq(f.vq.popped, 1);
+
+	vq_reset(&f.vq);
+	vq_unpop(&f.vq, &f.req); /* of a request from before the reset */
+	ck_assert_uint_eq(f.vq.popped, 0);
+	ck_assert_uint_eq(f.vq.next_avail, 0);
+
+	f.vq.fault = NULL;
+	activate(&f, false, false);
+	ck_assert_int_eq(vq_break(&f.vq, "unheard"), -EPROTO);
+	ck_assert(f.vq.broken);
+	ck_assert_uint_eq(faults, 1);
+	teardown(&f);
+}
+END_TEST
+
 /* A table before the end of the ring's chain shares its bound. */
 START_TEST(bound_is_shared)
 {
@@ -685,8 +722,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { one_request, unpop, indirect, good_edges, head_in_flight_twice, bound_is_shared,
-				       too_long_in_total, bad_layout, signal_by_flag, signal_by_event,
+	const TTest *const tests[] = { one_request, unpop, indirect, good_edges, head_in_flight_twice, broken_is_broken,
+				       bound_is_shared, too_long_in_total, bad_layout, signal_by_flag, signal_by_event,
 				       signal_after_a_turn, notify_by_flag, notify_by_event, litmus, random_rings,
 				       changing_rings, NULL };
 	Suite *s = suite_create("virtq");
