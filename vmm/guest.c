@@ -33,14 +33,20 @@ static void power_event(void *arg, enum acpi_power_event ev)
 static void panic_event(void *arg, uint8_t events)
 {
 	struct machine *m = arg;
+	char why[PANIC_LINE] = "";
+	bool seen;
 
 	if (events & PVPANIC_CRASH_LOADED) {
-		log_line(&m->log, TVMM_LOG_WARN, "the guest kernel panicked and starts its crash kernel");
+		log_event(&m->log, "pvpanic", "the guest kernel panicked and starts its crash kernel");
 		return;
 	}
 	if (!(events & PVPANIC_PANICKED) || m->on_panic == CONFIG_PANIC_STAY)
 		return;
-	machine_end(m, TVMM_PANIC, "the guest kernel panicked%s%s", m->panic.seen ? ": " : "", m->panic.why);
+	pthread_mutex_lock(&m->lock); /* the console may be printing more of it */
+	seen = m->panic.seen;
+	memcpy(why, m->panic.why, sizeof(why));
+	pthread_mutex_unlock(&m->lock);
+	machine_end(m, TVMM_PANIC, "the guest kernel panicked%s%s", seen ? ": " : "", why);
 }
 
 /* The status is made as QEMU's isa-debug-exit makes its own, so that a test need not care under which of us it runs. */

@@ -53,15 +53,11 @@ static bool take_token(struct log *log)
 	return true;
 }
 
-void log_guest(struct log *log, const char *who, const char *fmt, ...)
+static void limited(struct log *log, const char *who, const char *fmt, va_list ap)
 {
 	char prefix[96];
 	uint64_t swallowed;
-	va_list ap;
 
-	if (!log)
-		return;
-	atomic_fetch_add(&log->guest_faults, 1);
 	if (!log->fn || log->level < TVMM_LOG_WARN)
 		return;
 	if (!take_token(log)) {
@@ -73,7 +69,28 @@ void log_guest(struct log *log, const char *who, const char *fmt, ...)
 		snprintf(prefix, sizeof(prefix), "(%lu like it not shown) %s: ", swallowed, who);
 	else
 		snprintf(prefix, sizeof(prefix), "%s: ", who);
-	va_start(ap, fmt);
 	log_v(log, TVMM_LOG_WARN, prefix, fmt, ap);
+}
+
+void log_event(struct log *log, const char *who, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!log)
+		return;
+	va_start(ap, fmt);
+	limited(log, who, fmt, ap);
+	va_end(ap);
+}
+
+void log_guest(struct log *log, const char *who, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!log)
+		return;
+	atomic_fetch_add(&log->guest_faults, 1);
+	va_start(ap, fmt);
+	limited(log, who, fmt, ap);
 	va_end(ap);
 }

@@ -29,6 +29,9 @@ void log_init(struct log *log, const struct host *host, tvmm_log_fn *fn, void *a
 /* One line.  LOG may be NULL. */
 void log_line(struct log *log, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
+/* The guest did what it may do, and the operator wants to know: at WARN, within the same limit, not counted. */
+void log_event(struct log *log, const char *who, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
 /* The guest broke a rule of device WHO.  Counts always, logs at WARN within the limit. */
 void log_guest(struct log *log, const char *who, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

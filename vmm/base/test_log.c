@@ -71,7 +71,27 @@ START_TEST(flood)
 }
 END_TEST
 
+/* What a guest may do is not counted, but shares the limit with what it may not. */
+START_TEST(events)
+{
+	uint64_t now = 5000000000000ull;
+	struct host h = { .now_ns = fake_now, .ctx = &now };
+	struct lines l = { 0 };
+	struct log log;
+
+	log_event(NULL, "pvpanic", "nowhere");
+	log_init(&log, &h, keep, &l, TVMM_LOG_WARN);
+	for (unsigned i = 0; i < 1000; i++)
+		log_event(&log, "pvpanic", "panicked");
+	ck_assert_uint_eq(l.n, 10);
+	ck_assert_str_eq(l.last, "1 pvpanic: panicked");
+	log_guest(&log, "disk 0", "bad request");
+	ck_assert_uint_eq(l.n, 10);
+	ck_assert_uint_eq(log.guest_faults, 1);
+}
+END_TEST
+
 int main(void)
 {
-	return test_main("log", (const TTest *const[]){ levels, flood, NULL });
+	return test_main("log", (const TTest *const[]){ levels, flood, events, NULL });
 }
