@@ -89,10 +89,13 @@ static void order(void)
 
 	if (ok(guest_new(&g, "payload_end", "append", "mode=poweroff", NULL), "order: created")) {
 		ok(tvmm_vm_request(g.vm, 99, &g.err) == -EINVAL && g.err.message[0], "an unknown request is refused");
+		ok(tvmm_vm_console_resize(g.vm, 65536, 1) == -EINVAL && tvmm_vm_console_resize(g.vm, 1, 65536) == -EINVAL &&
+		   tvmm_vm_console_resize(g.vm, 65535, 0) == 0, "a size that the guest cannot be told is refused");
 		ok(guest_start(&g), "started");
 		ok(tvmm_vm_start(g.vm, &g.err) == -EBUSY && g.err.code == TVMM_E_BUSY, "a second start is refused: %s", g.err.message);
 		ok(tvmm_vm_wait(g.vm, LIMIT_MS, &r) == 0 && r.reason == TVMM_POWEROFF, "ends");
 		ok(tvmm_vm_wait(g.vm, -1, &r) == 0 && r.reason == TVMM_POWEROFF, "can be asked again");
+		ok(tvmm_vm_console_resize(g.vm, 80, 25) == 0, "a size after the end is harmless");
 		ok(tvmm_vm_start(g.vm, &g.err) == -EBUSY, "cannot be started again");
 	}
 	guest_free(&g);
@@ -116,6 +119,7 @@ static void *pester(void *arg)
 
 	while (tvmm_vm_wait(g->vm, 0, &r) == -ETIMEDOUT) {
 		tvmm_vm_request(g->vm, TVMM_REQ_POWER_BUTTON, NULL);
+		tvmm_vm_console_resize(g->vm, 80, 25);
 		guest_stats(g);
 		tvmm_vm_describe(g->vm, buf, sizeof(buf));
 	}

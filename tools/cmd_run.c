@@ -137,7 +137,7 @@ static int parse_args(struct run_args *args, char *const argv[], struct tvmm_err
 
 /* ---- signals ---------------------------------------------------------------------------------------------------- */
 
-static const int watched[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT };
+static const int watched[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCONT, SIGWINCH };
 
 /* Process-wide like the handlers that use it. */
 static int signal_pipe_in = -1;
@@ -278,6 +278,14 @@ static void suspend(void)
 	set_handler(SIGTSTP, on_signal);
 }
 
+static void tell_size(const struct run *r)
+{
+	unsigned cols, rows;
+
+	if (r->args->console_stdio && terminal_size(&cols, &rows))
+		tvmm_vm_console_resize(r->vm, cols, rows);
+}
+
 static void take_signals(struct run *r)
 {
 	unsigned char sig;
@@ -287,6 +295,8 @@ static void take_signals(struct run *r)
 			suspend();
 		else if (sig == SIGCONT)
 			terminal_continued();
+		if (sig == SIGTSTP || sig == SIGCONT || sig == SIGWINCH) /* the background does not hear of a new size */
+			tell_size(r);
 		else if (!r->give_up)
 			stop(r, WHY_SIGNAL, sig);
 		else if (now_ns() > r->give_up - STOP_GRACE_NS + SAME_SIGNAL_NS)
@@ -438,6 +448,7 @@ static int run_machine(struct run *r, struct tvmm_error *err)
 		return ret;
 	if (args->console_stdio && r->keyboard.is_tty && terminal_raw() && !args->quiet && args->escape_key >= 0)
 		say_keys(args->escape_key);
+	tell_size(r);
 	ret = tvmm_vm_start(r->vm, err);
 	if (ret)
 		return ret;

@@ -100,6 +100,21 @@ void terminal_continued(void)
 	}
 }
 
+bool terminal_size(unsigned *cols, unsigned *rows)
+{
+	static const int fds[] = { STDOUT_FILENO, STDIN_FILENO };
+	struct winsize size;
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (!ioctl(fds[i], TIOCGWINSZ, &size) && size.ws_col && size.ws_row) {
+			*cols = size.ws_col;
+			*rows = size.ws_row;
+			return true;
+		}
+	}
+	return false;
+}
+
 /* ---- the escape key --------------------------------------------------------------------------------------------- */
 
 void escape_init(struct escape *e, int key)

@@ -26,6 +26,9 @@ void terminal_restore(void);
 /* After SIGCONT: whoever had the terminal meanwhile may have changed it. */
 void terminal_continued(void);
 
+/* The size in characters of the terminal on stdout, or else of the one on stdin; false if none tells one. */
+bool terminal_size(unsigned *cols, unsigned *rows);
+
 /* ---- the escape key --------------------------------------------------------------------------------------------- */
 
 enum escape_action { ESCAPE_NONE, ESCAPE_KILL, ESCAPE_POWER, ESCAPE_HELP };

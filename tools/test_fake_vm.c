@@ -5,7 +5,7 @@
  * The "guest" is one thread that follows the words of the configuration's append text: "say=X" writes X and a newline to
  * the console, "echo" copies console input to output in hexadecimal until a byte 'q' comes, "sleep=MS" waits,
  * "off", "reboot", "panic", "triple", "kvm", "host" end it so, "exit=V" does by its debug-exit port if it has one, "segv"
- * crashes the process, and the end of the text waits for a request.  "deaf" makes it ignore a stop; "nostart" and "nocreate" fail those calls.  A power button press ends it as a power-off.
+ * crashes the process, and the end of the text waits for a request.  "deaf" makes it ignore a stop; "sizes" has it tell the console's; "nostart" and "nocreate" fail those calls.  A power button press ends it as a power-off.
  */
 #include <errno.h>
 #include <poll.h>
@@ -25,7 +25,7 @@ struct tvmm_vm {
 	char script[512];
 	int in_fd, out_fd;
 	int wake, done; /* eventfds */
-	bool started, deaf, has_exit;
+	bool started, deaf, has_exit, tells_sizes;
 	int32_t exit_status; /* set before the reason */
 	atomic_int request;
 	atomic_int reason;
@@ -72,6 +72,7 @@ int tvmm_vm_create(struct tvmm_vm **out, const struct tvmm_config *cfg, struct t
 	snprintf(vm->script, sizeof(vm->script), "%s", cfg->append ? cfg->append : "");
 	vm->deaf = strstr(vm->script, "deaf");
 	vm->has_exit = cfg->debug_exit;
+	vm->tells_sizes = strstr(vm->script, "sizes");
 	vm->in_fd = cfg->console.in_fd;
 	vm->out_fd = cfg->console.kind == CONFIG_CONSOLE_FD ? cfg->console.out_fd : -1;
 	vm->wake = eventfd(0, EFD_CLOEXEC);
@@ -186,6 +187,16 @@ int tvmm_vm_request(struct tvmm_vm *vm, int request, struct tvmm_error *err)
 
 	vm->request = request;
 	(void)!write(vm->wake, &one, sizeof(one));
+	return 0;
+}
+
+int tvmm_vm_console_resize(struct tvmm_vm *vm, unsigned cols, unsigned rows)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%ux%u\n", cols, rows);
+	if (vm->tells_sizes)
+		say(vm, text);
 	return 0;
 }
 

@@ -8,6 +8,7 @@ import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -41,9 +42,10 @@ def clean_up():
 class Session:
     """The command as foreground job of a terminal of its own."""
 
-    def __init__(self, *args, stdout=None):
+    def __init__(self, *args, stdout=None, size=(0, 0)):
         LIVE.append(self)
         self.master, self.slave = pty.openpty()
+        self.resize(*size)
         self.before = termios.tcgetattr(self.slave)
         self.seen = b""
 
@@ -68,6 +70,9 @@ class Session:
 
     def type(self, keys):
         os.write(self.master, keys)
+
+    def resize(self, cols, rows):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, cols, 0, 0))
 
     def is_raw(self):
         return not termios.tcgetattr(self.slave)[3] & termios.ICANON
@@ -297,6 +302,26 @@ def brought_to_the_foreground():
     s.close()
 
 
+def size_of_the_terminal():
+    s = Session("-q", "-a", "sizes say=up echo", size=(132, 50))
+    s.expect(rb"132x50\r\nup\r\n")
+    s.resize(100, 40)
+    s.expect(rb"100x40\r\n")
+    s.resize(0, 0)  # one that tells none is not passed on
+    s.resize(80, 25)
+    s.expect(rb"80x25\r\n")
+    assert b"0x0" not in s.seen
+    s.type(b"\x1d\x1d\x1d")
+    assert s.wait() == 130
+    s.close()
+    # Another console is not the terminal's.
+    s = Session("-q", "-a", "sizes say=up off", "--console", "fd=0:1", size=(132, 50))
+    s.expect(rb"up\r\n")
+    assert s.wait() == 0
+    assert b"132" not in s.seen
+    s.close()
+
+
 def input_from_a_pipe():
     p = subprocess.run([COMMAND, "-k", "k", "-a", "echo off"], input=b"\x1d\x1d\x1dq", capture_output=True, timeout=LIMIT)
     assert p.stdout == b"1d\n1d\n1d\n71\n", p.stdout
@@ -385,7 +410,7 @@ if __name__ == "__main__":
         one_press_goes_to_the_guest_after_a_second, escape_commands, another_escape_key_and_none,
         escape_works_when_the_guest_does_not_read, signals_stop_it, second_signal_does_not_wait,
         deaf_machine_is_left_after_a_while, crashes_put_the_terminal_back, suspended_and_continued,
-        background_does_not_touch_the_terminal, brought_to_the_foreground, input_from_a_pipe, input_from_a_file_and_its_end,
+        background_does_not_touch_the_terminal, brought_to_the_foreground, size_of_the_terminal, input_from_a_pipe, input_from_a_file_and_its_end,
         large_input_is_not_lost, inherited_descriptions_stay_blocking, reader_that_goes_ends_it,
         ignored_signals_stay_ignored, closed_standard_descriptors, full_stdout_is_an_error
     ]))

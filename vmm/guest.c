@@ -94,8 +94,10 @@ static void choose_consoles(struct machine *m)
 	char last[16] = "";
 
 	m->has_vcon = strstr(m->cmdline.text, "console=hvc") != NULL;
-	if (m->has_vcon)
+	if (m->has_vcon) {
 		virtio_console_init(&m->vcon, "console", &m->console, &m->mem, &m->loop, &m->log);
+		virtio_console_resize(&m->vcon, m->console_cols, m->console_rows);
+	}
 	cmdline_last(m->cmdline.text, "console", last, sizeof(last));
 	m->console.rx = m->has_vcon && !strncmp(last, "hvc", 3) ? &m->vcon.rx : &m->uart.rx;
 }
@@ -371,6 +373,29 @@ void machine_power_button(struct machine *m)
 {
 	/* On the loop, which is also where a restart takes the device away. */
 	evloop_call(&m->loop, press_on_loop, m);
+}
+
+struct console_size {
+	struct machine *m;
+	uint16_t cols, rows;
+};
+
+static void resize_on_loop(void *arg)
+{
+	struct console_size *s = arg;
+	struct machine *m = s->m;
+
+	m->console_cols = s->cols;
+	m->console_rows = s->rows;
+	if (m->guest_ok && m->has_vcon)
+		virtio_console_resize(&m->vcon, s->cols, s->rows);
+}
+
+void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows)
+{
+	struct console_size s = { m, cols, rows };
+
+	evloop_call(&m->loop, resize_on_loop, &s);
 }
 
 void guest_describe(const struct machine *m, char *buf, size_t len)

@@ -64,6 +64,7 @@ struct machine {
 	struct evloop loop;
 	struct memctl memctl;
 	struct chardev console;
+	uint16_t console_cols, console_rows; /* 0: not known.  The loop's, and they outlive a guest */
 	int console_fd, log_fd; /* opened by us; -1: not */
 	int kernel_fd;
 	char *kernel_path;
@@ -129,6 +130,9 @@ void machine_end(struct machine *m, enum tvmm_reason reason, const char *fmt, ..
 
 /* Presses the ACPI power button.  Any thread, while the machine runs. */
 void machine_power_button(struct machine *m);
+
+/* The terminal's size.  Any thread, but not while the loop is started. */
+void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows);
 
 void machine_destroy(struct machine *m);
 

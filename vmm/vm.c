@@ -206,6 +206,16 @@ int tvmm_vm_request(struct tvmm_vm *vm, int request, struct tvmm_error *err)
 	return ret;
 }
 
+int tvmm_vm_console_resize(struct tvmm_vm *vm, unsigned cols, unsigned rows)
+{
+	if (cols > UINT16_MAX || rows > UINT16_MAX)
+		return -EINVAL;
+	pthread_mutex_lock(&vm->lock);
+	machine_console_resize(vm->m, (uint16_t)cols, (uint16_t)rows);
+	pthread_mutex_unlock(&vm->lock);
+	return 0;
+}
+
 /* Copies as much as the caller's structure holds; its size field stays the caller's. */
 static void copy_sized(void *dst, size_t dst_size, const void *src, size_t src_size)
 {

@@ -139,6 +139,12 @@ struct tvmm_result {
 };
 
 /*
+ * The size of the terminal that the console is shown on, in characters; 0: unknown.  A guest that uses its virtio console
+ * (console=hvc0) learns of it, also after a restart; a serial port has no size.  -EINVAL above 65535.
+ */
+TVMM_API int tvmm_vm_console_resize(struct tvmm_vm *vm, unsigned cols, unsigned rows);
+
+/*
  * Waits for the end, at most TIMEOUT_MS milliseconds (-1: for ever; 0: only looks).  Returns 0 with *RESULT filled
  * when the machine has ended and its console output is written out, -ETIMEDOUT if it still runs (reason TVMM_RUNNING).
  */
