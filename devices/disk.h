@@ -28,12 +28,17 @@ struct disk_ops {
 	/* Lets go of what is stored there; it may read as anything.  -EOPNOTSUPP: this disk cannot. */
 	int (*discard)(struct disk *d, uint64_t off, uint64_t len);
 	int (*flush)(struct disk *d); /* what was written before is on stable storage when it returns 0 */
+	/*
+	 * Looks whether the image has another size by now, and makes it d->size; NAME is for *ERR.  A size that no disk could
+	 * have been opened with is refused, and the old one stays.
+	 */
+	int (*refresh)(struct disk *d, const char *name, struct tvmm_error *err);
 	void (*close)(struct disk *d); /* frees it */
 };
 
 struct disk {
 	const struct disk_ops *ops;
-	uint64_t size;       /* bytes, a multiple of 512 */
+	uint64_t size;       /* bytes, a multiple of 512; once open, the I/O loop's to read and, by refresh, to change */
 	uint32_t block_size; /* logical block size the guest sees: 512, or the device's */
 	bool ro;
 };

@@ -145,7 +145,51 @@ static void raw_close(struct disk *d)
 	free(r);
 }
 
-static const struct disk_ops raw_ops = { raw_readv, raw_writev, raw_zero, raw_discard, raw_flush, raw_close };
+/* What the image's size is now, in *SIZE, and the size of its logical blocks, in *BLOCK. */
+static int find_size(struct disk_raw *r, const char *path, uint64_t *size_out, uint32_t *block_out, struct tvmm_error *err)
+{
+	struct stat st;
+	uint64_t size;
+	int block = 512, ret = r->host->fstat(r->host, r->fd, &st);
+
+	if (ret)
+		return err_set(err, TVMM_E_IO, -ret, path, "cannot look at the disk image");
+	if (S_ISBLK(st.st_mode)) {
+		r->is_device = true;
+		ret = r->host->ioctl(r->host, r->fd, BLKGETSIZE64, (uintptr_t)&size);
+		if (ret >= 0)
+			ret = r->host->ioctl(r->host, r->fd, BLKSSZGET, (uintptr_t)&block);
+		if (ret < 0)
+			return err_set(err, TVMM_E_IO, -ret, path, "the block device does not tell its size");
+	} else if (S_ISREG(st.st_mode)) {
+		size = (uint64_t)st.st_size;
+	} else {
+		return err_set(err, TVMM_E_IO, 0, path, "this is neither a regular file nor a block device");
+	}
+	if (!size)
+		return err_set(err, TVMM_E_IO, 0, path, "the disk image is empty");
+	if (size % 512) {
+		err_set(err, TVMM_E_IO, 0, path, "the disk image is %lu bytes, which is no multiple of 512", size);
+		err_hint(err, "truncate -s %%512 %.300s", path);
+		return -EINVAL;
+	}
+	*size_out = size;
+	*block_out = (uint32_t)block;
+	return 0;
+}
+
+static int raw_refresh(struct disk *d, const char *name, struct tvmm_error *err)
+{
+	uint64_t size;
+	uint32_t block; /* of a device; the guest was told, and cannot be told anew */
+	int ret = find_size(to_raw(d), name, &size, &block, err);
+
+	if (!ret)
+		d->size = size;
+	return ret;
+}
+
+static const struct disk_ops raw_ops = { raw_readv, raw_writev, raw_zero, raw_discard, raw_flush, raw_refresh, raw_close };
 
 /* Who has it open is sought, for the hint: an OFD lock belongs to no process, and is reported with pid -1. */
 static int lock_image(struct disk_raw *r, const char *path, bool ro, struct tvmm_error *err)
@@ -206,38 +250,6 @@ static int refuse_formats(struct disk_raw *r, const char *path, struct tvmm_erro
 	return 0;
 }
 
-static int find_size(struct disk_raw *r, const char *path, struct tvmm_error *err)
-{
-	struct stat st;
-	uint64_t size;
-	int block = 512, ret = r->host->fstat(r->host, r->fd, &st);
-
-	if (ret)
-		return err_set(err, TVMM_E_IO, -ret, path, "cannot look at the disk image");
-	if (S_ISBLK(st.st_mode)) {
-		r->is_device = true;
-		ret = r->host->ioctl(r->host, r->fd, BLKGETSIZE64, (uintptr_t)&size);
-		if (ret >= 0)
-			ret = r->host->ioctl(r->host, r->fd, BLKSSZGET, (uintptr_t)&block);
-		if (ret < 0)
-			return err_set(err, TVMM_E_IO, -ret, path, "the block device does not tell its size");
-	} else if (S_ISREG(st.st_mode)) {
-		size = (uint64_t)st.st_size;
-	} else {
-		return err_set(err, TVMM_E_IO, 0, path, "this is neither a regular file nor a block device");
-	}
-	if (!size)
-		return err_set(err, TVMM_E_IO, 0, path, "the disk image is empty");
-	if (size % 512) {
-		err_set(err, TVMM_E_IO, 0, path, "the disk image is %lu bytes, which is no multiple of 512", size);
-		err_hint(err, "truncate -s %%512 %.300s", path);
-		return -EINVAL;
-	}
-	r->disk.size = size;
-	r->disk.block_size = (uint32_t)block;
-	return 0;
-}
-
 /* Opens a block device again, for ourselves alone: what the host has mounted must not be written behind its back. */
 static int claim_device(struct disk_raw *r, const char *path, struct tvmm_error *err)
 {
@@ -272,7 +284,7 @@ int disk_raw_open(struct disk **out, const struct host *h, const char *path, boo
 		free(r);
 		return ret;
 	}
-	ret = find_size(r, path, err);
+	ret = find_size(r, path, &r->disk.size, &r->disk.block_size, err);
 	if (!ret && r->is_device && !ro)
 		ret = claim_device(r, path, err);
 	if (!ret)

@@ -260,6 +260,46 @@ START_TEST(errors)
 }
 END_TEST
 
+START_TEST(refresh)
+{
+	struct test_host th;
+	struct tvmm_error err = { 0 };
+	struct disk *d;
+	uint8_t buf[512] = { 0 };
+	struct iovec iov[64];
+
+	image_new();
+	d = open_ok(&th, false);
+	ck_assert_int_eq(d->ops->refresh(d, "disk 7", &err), 0);
+	ck_assert_uint_eq(d->size, SIZE);
+	ck_assert_int_eq(truncate(path, 2 * SIZE), 0);
+	ck_assert_int_eq(d->ops->refresh(d, "disk 7", &err), 0);
+	ck_assert_uint_eq(d->size, 2 * SIZE);
+	ck_assert_int_eq(d->ops->readv(d, iov, split(buf, 512, iov), 2 * SIZE - 512), 0);
+	ck_assert_int_eq(truncate(path, 512), 0);
+	ck_assert_int_eq(d->ops->refresh(d, "disk 7", &err), 0);
+	ck_assert_uint_eq(d->size, 512);
+	ck_assert_uint_eq(d->block_size, 512);
+	/* Sizes that no disk has, and a host that does not tell: the old one stays. */
+	ck_assert_int_eq(truncate(path, 1025), 0);
+	ck_assert_int_lt(d->ops->refresh(d, "disk 7", &err), 0);
+	ck_assert_str_eq(err.object, "disk 7");
+	ck_assert_msg(strstr(err.message, "1025 bytes"), "%s", err.message);
+	ck_assert_int_eq(truncate(path, 0), 0);
+	ck_assert_int_lt(d->ops->refresh(d, "disk 7", &err), 0);
+	ck_assert_msg(strstr(err.message, "empty"), "%s", err.message);
+	ck_assert_int_eq(truncate(path, SIZE), 0);
+	test_host_fail(&th, OP_FSTAT, 1, EIO);
+	ck_assert_int_eq(d->ops->refresh(d, "disk 7", &err), -EIO);
+	ck_assert_int_eq(err.sys_errno, EIO);
+	ck_assert_uint_eq(d->size, 512);
+	ck_assert_int_eq(d->ops->refresh(d, "disk 7", &err), 0);
+	ck_assert_uint_eq(d->size, SIZE);
+	d->ops->close(d);
+	image_free();
+}
+END_TEST
+
 START_TEST(read_only)
 {
 	struct test_host th;
@@ -422,6 +462,7 @@ int main(void)
 	tcase_add_test(tc, locks);
 	tcase_add_test(tc, pieces);
 	tcase_add_test(tc, errors);
+	tcase_add_test(tc, refresh);
 	tcase_add_test(tc, read_only);
 	tcase_add_test(tc, zero_and_discard);
 	tcase_add_test(tc, block_device);

@@ -78,7 +78,7 @@ static int mem_discard(struct disk *d, uint64_t off, uint64_t len)
 	return mem_zero(d, off, len, true);
 }
 
-static const struct disk_ops mem_ops = { mem_readv, mem_writev, mem_zero, mem_discard, mem_flush, NULL };
+static const struct disk_ops mem_ops = { mem_readv, mem_writev, mem_zero, mem_discard, mem_flush, NULL, NULL };
 
 struct rig {
 	struct td t;
@@ -470,6 +470,36 @@ START_TEST(configuration)
 }
 END_TEST
 
+/* The driver is told of a new size once it has come, and sectors beyond it are refused at once. */
+START_TEST(resized)
+{
+	struct rig *r = rig_new(false, ALL_FEATURES);
+	struct td_seg in = td_in(&r->t, 512);
+	uint32_t generation = virtio_generation(&r->blk.dev), len;
+	uint8_t c[8];
+
+	ck_assert_uint_eq(request(r, T_IN, SECTORS - 1, &in, &len), OK);
+	r->disk.disk.size = SIZE / 2;
+	virtio_config_read(&r->blk.dev, 0, c, 8);
+	ck_assert_uint_eq(load_le64(c), SECTORS); /* not before the device was told */
+	ck_assert_uint_eq(r->t.config_irqs, 0);
+	virtio_blk_resized(&r->blk);
+	virtio_config_read(&r->blk.dev, 0, c, 8);
+	ck_assert_uint_eq(load_le64(c), SECTORS / 2);
+	ck_assert_uint_eq(r->t.config_irqs, 1);
+	ck_assert_uint_ne(virtio_generation(&r->blk.dev), generation);
+	ck_assert_uint_eq(request(r, T_IN, SECTORS - 1, &in, &len), IOERR);
+	ck_assert_uint_eq(request(r, T_IN, SECTORS / 2 - 1, &in, &len), OK);
+	virtio_blk_resized(&r->blk); /* no change, no interrupt */
+	ck_assert_uint_eq(r->t.config_irqs, 1);
+	r->disk.disk.size = SIZE;
+	virtio_blk_resized(&r->blk);
+	ck_assert_uint_eq(r->t.config_irqs, 2);
+	ck_assert_uint_eq(request(r, T_IN, SECTORS - 1, &in, &len), OK);
+	rig_free(r);
+}
+END_TEST
+
 /* Many requests at once: turns are limited, so that one disk does not starve the rest, and no request is forgotten. */
 START_TEST(takes_turns)
 {
@@ -551,6 +581,7 @@ int main(void)
 	tcase_add_test(tc, ranges);
 	tcase_add_test(tc, get_id);
 	tcase_add_test(tc, configuration);
+	tcase_add_test(tc, resized);
 	tcase_add_test(tc, takes_turns);
 	tcase_add_test(tc, random_requests);
 	suite_add_tcase(s, tc);

@@ -227,7 +227,7 @@ static void blk_config_read(struct virtio_dev *dev, unsigned off, void *buf, uns
 {
 	const struct virtio_blk *b = to_blk(dev);
 	const struct blk_config c = {
-		.capacity = htole64(b->disk->size / SECTOR),
+		.capacity = htole64(b->capacity),
 		.seg_max = htole32(VIRTQ_MAX_SEGS - 2), /* header and status */
 		.blk_size = htole32(b->disk->block_size),
 		.physical_block_exp = physical_exp(b->disk->block_size),
@@ -240,6 +240,18 @@ static void blk_config_read(struct virtio_dev *dev, unsigned off, void *buf, uns
 	};
 
 	memcpy(buf, (const char *)&c + off, len);
+}
+
+void virtio_blk_resized(struct virtio_blk *b)
+{
+	uint64_t capacity = b->disk->size / SECTOR;
+
+	pthread_mutex_lock(&b->dev.lock);
+	if (b->capacity != capacity) {
+		b->capacity = capacity;
+		virtio_config_changed_locked(&b->dev);
+	}
+	pthread_mutex_unlock(&b->dev.lock);
 }
 
 static const struct virtio_class blk_class = {
@@ -256,6 +268,7 @@ void virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, 
 	uint64_t features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | (disk->ro ? F_RO : F_DISCARD | F_ZEROES);
 
 	b->disk = disk;
+	b->capacity = disk->size / SECTOR;
 	memset(b->serial, 0, sizeof(b->serial));
 	memcpy(b->serial, serial, strnlen(serial, sizeof(b->serial)));
 	virtio_init(&b->dev, &blk_class, name, 1, QUEUE_SIZE, sizeof(struct blk_config), features, mem, loop, log);

@@ -91,6 +91,8 @@ static void order(void)
 		ok(tvmm_vm_request(g.vm, 99, &g.err) == -EINVAL && g.err.message[0], "an unknown request is refused");
 		ok(tvmm_vm_console_resize(g.vm, 65536, 1) == -EINVAL && tvmm_vm_console_resize(g.vm, 1, 65536) == -EINVAL &&
 		   tvmm_vm_console_resize(g.vm, 65535, 0) == 0, "a size that the guest cannot be told is refused");
+		ok(tvmm_vm_disk_refresh(g.vm, 0, &g.err) == -EINVAL && g.err.code == TVMM_E_CONFIG, "a disk that is none: %s",
+		   g.err.message);
 		ok(guest_start(&g), "started");
 		ok(tvmm_vm_start(g.vm, &g.err) == -EBUSY && g.err.code == TVMM_E_BUSY, "a second start is refused: %s", g.err.message);
 		ok(tvmm_vm_wait(g.vm, LIMIT_MS, &r) == 0 && r.reason == TVMM_POWEROFF, "ends");
@@ -108,6 +110,31 @@ static void order(void)
 	guest_free(&g);
 	tvmm_vm_free(NULL);
 	tvmm_config_free(NULL);
+}
+
+/* A disk grows, becomes what no disk is, and shrinks, before and under a guest. */
+static void disk_refresh(void)
+{
+	char path[] = "/tmp/t_life_XXXXXX";
+	int fd = mkstemp(path);
+	struct guest g;
+
+	if (!ok(fd >= 0 && ftruncate(fd, 1 << 20) == 0, "disk image"))
+		return;
+	if (ok(guest_new(&g, "payload_end", "append", "mode=halt", "disk", path, NULL), "refresh: created")) {
+		ok(ftruncate(fd, 2 << 20) == 0 && tvmm_vm_disk_refresh(g.vm, 0, &g.err) == 0, "refreshed before the start");
+		ok(guest_start(&g) && guest_says(&g, "READY\n"), "refresh: runs");
+		ok(ftruncate(fd, 4 << 20) == 0 && tvmm_vm_disk_refresh(g.vm, 0, &g.err) == 0, "refreshed, it has grown");
+		ok(ftruncate(fd, 1000) == 0 && tvmm_vm_disk_refresh(g.vm, 0, &g.err) < 0 && !strcmp(g.err.object, "disk 0"),
+		   "a size that no disk has: %s", g.err.message);
+		ok(ftruncate(fd, 512) == 0 && tvmm_vm_disk_refresh(g.vm, 0, NULL) == 0, "refreshed, it has shrunk");
+		tvmm_vm_request(g.vm, TVMM_REQ_STOP, NULL);
+		guest_finish(&g, LIMIT_MS);
+		guest_ended(&g, TVMM_STOPPED, "refresh");
+	}
+	guest_free(&g);
+	close(fd);
+	unlink(path);
 }
 
 /* Everything that may be called from any thread, again and again. */
@@ -229,6 +256,7 @@ int main(void)
 {
 	tests_begin();
 	order();
+	disk_refresh();
 	stop("halt", "1");
 	stop("dead", "1");
 	stop("spin", "1");

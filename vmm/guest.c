@@ -398,6 +398,33 @@ void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows)
 	evloop_call(&m->loop, resize_on_loop, &s);
 }
 
+struct disk_refresh {
+	struct machine *m;
+	unsigned index;
+	struct tvmm_error *err;
+	int ret;
+};
+
+static void refresh_on_loop(void *arg)
+{
+	struct disk_refresh *r = arg;
+	struct machine_disk *d = &r->m->disk[r->index];
+
+	r->ret = d->disk->ops->refresh(d->disk, d->name, r->err);
+	if (!r->ret && r->m->guest_ok)
+		virtio_blk_resized(&d->blk);
+}
+
+int machine_disk_refresh(struct machine *m, unsigned index, struct tvmm_error *err)
+{
+	struct disk_refresh r = { .m = m, .index = index, .err = err };
+
+	if (index >= m->n_disks)
+		return err_set(err, TVMM_E_CONFIG, 0, NULL, "there is no disk %u", index);
+	evloop_call(&m->loop, refresh_on_loop, &r);
+	return r.ret;
+}
+
 void guest_describe(const struct machine *m, char *buf, size_t len)
 {
 	int n = snprintf(buf, len, "kernel    %s %s%s\nentry     %s at %#lx, kernel at %#lx-%#lx\ncmdline   %s\n", m->kernel_path,

@@ -134,6 +134,9 @@ void machine_power_button(struct machine *m);
 /* The terminal's size.  Any thread, but not while the loop is started. */
 void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows);
 
+/* The image of disk INDEX changed its size.  Threads as above. */
+int machine_disk_refresh(struct machine *m, unsigned index, struct tvmm_error *err);
+
 void machine_destroy(struct machine *m);
 
 /* Totals of all vCPUs and the loop. */

@@ -216,6 +216,16 @@ int tvmm_vm_console_resize(struct tvmm_vm *vm, unsigned cols, unsigned rows)
 	return 0;
 }
 
+int tvmm_vm_disk_refresh(struct tvmm_vm *vm, unsigned index, struct tvmm_error *err)
+{
+	int ret;
+
+	pthread_mutex_lock(&vm->lock);
+	ret = machine_disk_refresh(vm->m, index, err);
+	pthread_mutex_unlock(&vm->lock);
+	return ret;
+}
+
 /* Copies as much as the caller's structure holds; its size field stays the caller's. */
 static void copy_sized(void *dst, size_t dst_size, const void *src, size_t src_size)
 {

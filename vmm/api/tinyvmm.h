@@ -145,6 +145,12 @@ struct tvmm_result {
 TVMM_API int tvmm_vm_console_resize(struct tvmm_vm *vm, unsigned cols, unsigned rows);
 
 /*
+ * The image of the INDEXth disk (from 0) has another size by now: looks, and tells the guest, whose requests beyond the new
+ * end fail from then on.  Fails where a disk of the new size could not have been given; then the old one holds.
+ */
+TVMM_API int tvmm_vm_disk_refresh(struct tvmm_vm *vm, unsigned index, struct tvmm_error *err);
+
+/*
  * Waits for the end, at most TIMEOUT_MS milliseconds (-1: for ever; 0: only looks).  Returns 0 with *RESULT filled
  * when the machine has ended and its console output is written out, -ETIMEDOUT if it still runs (reason TVMM_RUNNING).
  */
