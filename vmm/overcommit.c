@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * overcommit.c - the decision of overcommit.h.  Owns nothing; called on the I/O loop, by tests and by replays.
+ */
+#include "overcommit.h"
+
+#include "bits.h"
+
+#define MARK_PART     8     /* the watermark: this part of the total */
+#define SHARE_TAU_MS  60000 /* see share_step() */
+#define WANT_TAU_MS   10000 /* how slowly unused memory is given up while the host is short */
+#define GROW_MS       60000 /* from nothing to everything while the host has plenty */
+#define HOLD_MS       15000 /* a guest that hurt is left alone for so long */
+#define SETTLE_MS     3000  /* a cut takes so long to be seen in the host's figures */
+#define JUMP_MS       10000 /* a longer pause between samples says nothing about rates */
+#define DEAF_SAMPLES  12
+#define SLOP          MIB(32)
+#define STEP_MIN      MIB(8) /* smaller corrections are not worth a guest's work */
+
+/* ---- small arithmetic --------------------------------------------------------------------------------------------- */
+
+static uint64_t sub0(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* A * B / C, where A * B may not fit 64 bits; C is not 0. */
+static uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c)
+{
+	__extension__ unsigned __int128 v = (unsigned __int128)a * b / c;
+
+	return v > UINT64_MAX ? UINT64_MAX : (uint64_t)v;
+}
+
+static uint64_t clamp(uint64_t v, uint64_t lo, uint64_t hi)
+{
+	return v < lo ? lo : v > hi ? hi : v;
+}
+
+/* FROM moves towards TO as far as DT of a time constant TAU takes it. */
+static uint64_t approach(uint64_t from, uint64_t to, uint64_t dt, uint64_t tau)
+{
+	dt = MIN(dt, tau);
+	return to > from ? from + mul_div(to - from, dt, tau) : from - mul_div(from - to, dt, tau);
+}
+
+/* Counters of a guest may go anywhere: backwards is no news. */
+static uint64_t rate(uint64_t now, uint64_t then, uint64_t dt_ms)
+{
+	return mul_div(sub0(now, then), 1000, dt_ms ? dt_ms : 1);
+}
+
+/* ---- the host ----------------------------------------------------------------------------------------------------- */
+
+struct host_view {
+	uint64_t mark;      /* the watermark */
+	uint64_t left;      /* what is available, less a penalty for stalls */
+	uint64_t used;      /* what all together could give */
+};
+
+static struct host_view look_at_host(const struct oc_state *st, const struct oc_sample *s, uint64_t dt, bool jump,
+				     struct oc_decision *d)
+{
+	struct host_view v = { .mark = s->total / MARK_PART, .left = s->available, .used = MAX(sub0(s->total, s->available), 1) };
+	uint64_t some = 0, full = 0, penalty;
+
+	if (s->psi && st->last.psi && !jump && dt) {
+		some = MIN(sub0(s->some_us, st->last.some_us) / dt, 1000); /* us per ms: permille */
+		full = MIN(sub0(s->full_us, st->last.full_us) / dt, 1000);
+	}
+	d->stall_permille = (uint32_t)some;
+	/* Stalls say that what is available is not: 5 % of the time is noise, 35 % is as bad as an empty host. */
+	penalty = mul_div(v.mark, sub0(some, 50), 300) + mul_div(v.mark, full, 200);
+	v.left = sub0(v.left, penalty);
+	return v;
+}
+
+/* Worse at once, better only past a margin: a figure that wavers around a mark changes nothing. */
+static enum oc_regime find_regime(enum oc_regime old, const struct host_view *v)
+{
+	const uint64_t floor[] = { v->mark, v->mark / 3, v->mark / 12, 0 };
+	enum oc_regime r = OC_GREEN;
+
+	while (v->left < floor[r])
+		r++;
+	while (r < old && v->left < floor[r] + v->mark / 16)
+		r++;
+	return r;
+}
+
+/*
+ * The share at this level: weight/100 of the total at the watermark, halving with each eighth of it that is gone.  So
+ * weights of up to 1600 together settle above half the mark, where the cuts begin.
+ */
+static uint64_t share_at(const struct oc_policy *p, const struct oc_sample *s, const struct host_view *v)
+{
+	uint64_t full = mul_div(s->total, p->weight, 100), q;
+
+	if (v->left >= v->mark || !v->mark)
+		return p->max;
+	q = mul_div(2048, v->mark - v->left, v->mark); /* 256 for each halving */
+	full >>= q >> 8;
+	return full - mul_div(full, q & 255, 512);
+}
+
+/* ---- the guest ---------------------------------------------------------------------------------------------------- */
+
+struct guest_view {
+	uint64_t need;   /* in use, and some room */
+	uint64_t in_use; /* in use, page cache included: what it does not have free */
+	bool hurt, badly;
+};
+
+static struct guest_view look_at_guest(const struct oc_policy *p, const struct oc_state *st, const struct oc_sample *s,
+				       bool jump)
+{
+	uint64_t dt = sub0(s->now_ms, st->word_ms);
+	struct guest_view g = { .need = s->resident, .in_use = s->resident };
+	uint64_t own, visible = sub0(p->max, s->held);
+
+	if (!s->seq || !s->g_total)
+		return g;
+	/* With DEFLATE_ON_OOM a guest counts ballooned pages as in use.  Its kernel's own part it does not count at all. */
+	own = sub0(p->max, s->g_total);
+	g.in_use = MIN(sub0(sub0(s->g_total, s->g_free), s->held) + own, visible);
+	g.need = MIN(sub0(sub0(s->g_total, s->g_avail), s->held) + own, visible);
+	/* Whatever it says, it does not use what the host does not have; and it needs room to breathe. */
+	g.need = MIN(g.need, MAX(s->resident, p->min));
+	g.need += clamp(g.need / 8, MIB(64), MIB(512));
+	if (s->seq == st->last.seq || !st->last.seq || jump)
+		return g;
+	g.badly = s->ooms > st->last.ooms || rate(s->stalls, st->last.stalls, dt) > 50;
+	g.hurt = g.badly || rate(s->stalls, st->last.stalls, dt) > 2 || rate(s->majflt, st->last.majflt, dt) > 50 ||
+		 rate(s->swap_in, st->last.swap_in, dt) > MIB(1);
+	return g;
+}
+
+/* ---- the parts of the target -------------------------------------------------------------------------------------- */
+
+/*
+ * All machines follow the same figure and change it by following: together they are a loop with a gain of about 40
+ * (a halving for each 64th of the total, times ln 2) on the way down, and much less on the way up; with a time constant
+ * of 60 samples it settles without swinging.  Many heavy machines would settle below half the mark, where cuts begin: there
+ * nobody grows any more, and above it slowly, or growth and cuts would take turns for ever.
+ */
+static void share_step(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s,
+		       const struct host_view *v, uint64_t dt)
+{
+	uint64_t at = MIN(share_at(p, s, v), p->max), new = approach(st->share, at, dt, SHARE_TAU_MS), quarter = v->mark / 4;
+
+	if (new > st->share && quarter && v->left < v->mark) {
+		uint64_t most = mul_div(MAX(st->share, MIB(64)), dt, 32000);
+
+		new = st->share + mul_div(MIN(new - st->share, most), MIN(sub0(v->left, 2 * quarter), quarter), quarter);
+	}
+	st->share = clamp(new, p->min, p->max);
+}
+
+/*
+ * In proportion to how far the host is from the watermark, with an eighth of it either way where nothing moves: growing at
+ * full pace above the mark and sinking at full pace below it would never end.
+ */
+static void want_step(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s,
+		      const struct guest_view *g, const struct host_view *v, uint64_t dt)
+{
+	uint64_t dead = v->mark / 8, above = sub0(v->left, v->mark + dead), below = sub0(v->mark, v->left + dead);
+
+	if (g->hurt) {
+		uint64_t step = MAX(st->target / (g->badly ? 4 : 8), MIB(64));
+
+		st->want = MAX(st->want, st->target + step);
+		st->hurt_ms = s->now_ms;
+	} else if (!v->mark || above) {
+		if (v->mark)
+			dt = mul_div(dt, MIN(above, v->mark), v->mark);
+		st->want += mul_div(p->max, dt, GROW_MS);
+	} else if (st->want > g->need && sub0(s->now_ms, st->hurt_ms) >= HOLD_MS) {
+		st->want = approach(st->want, g->need, mul_div(dt, below, v->mark), WANT_TAU_MS);
+	}
+	st->want = clamp(MAX(st->want, g->need), p->min, p->max);
+}
+
+/* Everyone gives the same part of what the host has of it. */
+static bool cut(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s, const struct host_view *v,
+		enum oc_regime regime)
+{
+	uint64_t goal = v->mark / 2, has = MIN(st->target, s->resident + SLOP), part;
+
+	if (regime < OC_ORANGE || v->left >= goal || (st->cut_ms && sub0(s->now_ms, st->cut_ms) < SETTLE_MS))
+		return false;
+	part = MIN(mul_div(has, goal - v->left, v->used), has / (regime == OC_RED ? 2 : 4));
+	st->cut_ms = s->now_ms;
+	st->share = clamp(has - part, p->min, p->max);
+	return true;
+}
+
+/* A guest that hurts while the host has room gets a quarter of that room beyond its slow share. */
+static void lend(const struct oc_policy *p, struct oc_state *st, const struct guest_view *g, const struct host_view *v,
+		 enum oc_regime regime)
+{
+	if (g->hurt && regime == OC_GREEN)
+		st->share = clamp(MAX(st->share, st->target + sub0(v->left, v->mark) / 4), p->min, p->max);
+}
+
+/* ---- whether it works --------------------------------------------------------------------------------------------- */
+
+static bool is_deaf(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s)
+{
+	bool missed = s->held + SLOP < sub0(p->max, st->target);
+
+	if (!missed || s->held > st->low_held + MIB(1))
+		st->deaf = 0;
+	else if (st->deaf < DEAF_SAMPLES)
+		st->deaf++;
+	st->low_held = missed ? MAX(st->low_held, s->held) : s->held;
+	if (s->held < st->low_held) /* it took some back */
+		st->low_held = s->held;
+	return st->deaf >= DEAF_SAMPLES;
+}
+
+static bool has_no_effect(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s)
+{
+	if (s->resident <= sub0(p->max, s->held) + MIB(64))
+		st->ghost = 0;
+	else if (st->ghost < DEAF_SAMPLES)
+		st->ghost++;
+	return st->ghost >= DEAF_SAMPLES;
+}
+
+/* ---- other means -------------------------------------------------------------------------------------------------- */
+
+static bool wants_trim(struct oc_state *st, const struct oc_sample *s, const struct guest_view *g, enum oc_regime regime)
+{
+	static const uint32_t pause_ms[] = { [OC_GREEN] = 20000, [OC_YELLOW] = 5000, [OC_ORANGE] = 3000, [OC_RED] = 3000 };
+	uint64_t excess = sub0(s->resident, g->in_use);
+
+	if (!s->can_trim || !s->driver || !s->seq || excess < MAX(MIB(64), s->resident / 16))
+		return false;
+	if (st->trim_ms && sub0(s->now_ms, st->trim_ms) < (uint64_t)pause_ms[regime] << st->trim_backoff)
+		return false;
+	/* Free memory in crumbs cannot be trimmed: ask less and less often. */
+	if (st->trim_expect && excess > st->trim_expect / 4 * 3)
+		st->trim_backoff = MIN(st->trim_backoff + 1, 4);
+	else
+		st->trim_backoff = 0;
+	st->trim_ms = s->now_ms;
+	st->trim_expect = excess;
+	return true;
+}
+
+/* Red, and asking the guest has not been enough: a part of what is missing, from what the host has of this guest. */
+static uint64_t wants_pageout(struct oc_state *st, const struct oc_sample *s, const struct host_view *v, bool helpless,
+			      struct oc_decision *d)
+{
+	uint64_t goal = helpless ? v->mark / 3 : v->mark / 12, bytes;
+	enum oc_regime from = helpless ? OC_ORANGE : OC_RED;
+
+	if (d->regime < from) {
+		st->red_ms = 0;
+		return 0;
+	}
+	if (!st->red_ms)
+		st->red_ms = MAX(s->now_ms, 1);
+	if (sub0(s->now_ms, st->red_ms) < 1000 || v->left >= goal)
+		return 0;
+	bytes = MIN(mul_div(s->resident, goal - v->left, v->used), s->resident / 8);
+	if (s->swap_free < bytes + MIB(16)) {
+		d->reason = OC_NO_SWAP;
+		bytes = sub0(s->swap_free, MIB(16));
+	}
+	bytes = align_down(bytes, MIB(2));
+	if (bytes)
+		d->reason = OC_PAGEOUT;
+	return bytes;
+}
+
+/* ---- together ----------------------------------------------------------------------------------------------------- */
+
+static enum oc_reason why(const struct oc_state *st, uint64_t target, const struct guest_view *g, bool was_cut,
+			  enum oc_regime regime)
+{
+	if (target > st->target)
+		return g->hurt ? OC_HURT : regime == OC_GREEN ? OC_PLENTY : OC_SHARE;
+	if (was_cut)
+		return OC_CUT;
+	return st->want < st->share ? OC_IDLE : OC_SHARE;
+}
+
+static void set_target(const struct oc_policy *p, struct oc_state *st, const struct guest_view *g, bool was_cut,
+		       struct oc_decision *d)
+{
+	uint64_t step = MAX(STEP_MIN, st->target / 64), target = MIN(st->share, st->want), gap;
+
+	target = target + step > p->max ? p->max : MAX(align_down(target, MIB(2)), p->min);
+	gap = MAX(target, st->target) - MIN(target, st->target);
+	/* Towards an end of the range the last step may be a small one. */
+	if (gap && (gap >= step || target == p->max || target == p->min)) {
+		d->reason = why(st, target, g, was_cut, d->regime);
+		d->changed = true;
+		st->target = target;
+	}
+}
+
+static void start(const struct oc_policy *p, struct oc_state *st)
+{
+	*st = (struct oc_state){ .started = true, .target = p->max, .share = p->max, .want = p->max };
+}
+
+void oc_decide(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s, struct oc_decision *d)
+{
+	static const uint32_t wait_ms[] = { [OC_GREEN] = 2000, [OC_YELLOW] = 1000, [OC_ORANGE] = 500, [OC_RED] = 500 };
+	struct guest_view g;
+	struct host_view v;
+	uint64_t dt;
+	bool jump, was_cut, deaf, ghost;
+
+	if (!st->started) {
+		start(p, st);
+		st->last_ms = s->now_ms;
+	}
+	dt = sub0(s->now_ms, st->last_ms);
+	jump = s->now_ms < st->last_ms || dt > JUMP_MS;
+	dt = MIN(dt, JUMP_MS);
+	if (s->now_ms < st->last_ms) /* what was timed by the old clock starts anew */
+		st->cut_ms = st->trim_ms = st->hurt_ms = st->red_ms = 0;
+
+	*d = (struct oc_decision){ .reason = OC_STEADY };
+	v = look_at_host(st, s, dt, jump, d);
+	d->regime = s->total ? find_regime(st->regime, &v) : OC_GREEN;
+	g = look_at_guest(p, st, s, jump);
+	d->hurt = g.hurt;
+	deaf = is_deaf(p, st, s);
+	ghost = has_no_effect(p, st, s);
+
+	want_step(p, st, s, &g, &v, dt);
+	share_step(p, st, s, &v, dt);
+	lend(p, st, &g, &v, d->regime);
+	was_cut = s->total && cut(p, st, s, &v, d->regime);
+	if (s->driver)
+		set_target(p, st, &g, was_cut, d);
+	d->trim = wants_trim(st, s, &g, d->regime);
+	if (s->total)
+		d->pageout = wants_pageout(st, s, &v, deaf || ghost || !s->driver || st->target == p->min, d);
+	/* What makes it all vain is the more important thing to say. */
+	if (!d->pageout && d->reason != OC_NO_SWAP) {
+		if (!s->total)
+			d->reason = OC_BLIND;
+		else if (!s->driver)
+			d->reason = OC_NO_DRIVER;
+		else if (deaf)
+			d->reason = OC_DEAF;
+		else if (ghost)
+			d->reason = OC_NO_EFFECT;
+	}
+	d->target = st->target;
+	d->wait_ms = wait_ms[d->regime];
+	st->regime = d->regime;
+	st->last_ms = s->now_ms;
+	if (s->seq != st->last.seq)
+		st->word_ms = s->now_ms;
+	st->last = *s;
+}
+
+const char *oc_regime_name(enum oc_regime r)
+{
+	static const char *const name[] = { "green", "yellow", "orange", "red" };
+
+	return (unsigned)r < ARRAY_SIZE(name) ? name[r] : "?";
+}
+
+const char *oc_reason_text(enum oc_reason r)
+{
+	static const char *const text[OC_REASONS] = {
+		[OC_STEADY] = "nothing to change",
+		[OC_PLENTY] = "the host has room",
+		[OC_SHARE] = "towards its share by weight",
+		[OC_IDLE] = "the guest does not use it",
+		[OC_HURT] = "the guest is short of memory",
+		[OC_CUT] = "the host is short of memory",
+		[OC_PAGEOUT] = "the host is very short: to its swap",
+		[OC_NO_SWAP] = "the host is very short, and has no swap",
+		[OC_NO_DRIVER] = "the guest runs no balloon driver",
+		[OC_DEAF] = "the guest does not give what it is asked for",
+		[OC_NO_EFFECT] = "the guest gave memory that the host still holds",
+		[OC_BLIND] = "the host's figures cannot be read",
+	};
+
+	return (unsigned)r < OC_REASONS ? text[r] : "?";
+}

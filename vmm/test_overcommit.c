@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_overcommit.c - the decision by itself, case by case; and several machines that decide apart on one simulated host:
+ * where they settle, how they swing, what a lying, deaf or silent guest can do to the others.
+ */
+#include "overcommit.h"
+
+#include <stdio.h>
+#include "bits.h"
+#include "test.h"
+
+/* ---- one decision ------------------------------------------------------------------------------------------------- */
+
+static const struct oc_policy policy = { .min = MIB(256), .max = GIB(4), .weight = 100 };
+
+/* A guest that uses 1 GiB of its 4, on a host of 16 GiB with half of it left. */
+static struct oc_sample calm(void)
+{
+	return (struct oc_sample){
+		.now_ms = 1000, .total = GIB(16), .available = GIB(8), .psi = true, .swap_free = GIB(4),
+		.resident = MIB(1100), .driver = true, .can_trim = true, .seq = 1,
+		.g_total = GIB(4) - MIB(64), .g_free = GIB(3) - MIB(64), .g_avail = GIB(3) - MIB(64),
+	};
+}
+
+static struct oc_decision next(struct oc_state *st, struct oc_sample *s, uint64_t ms)
+{
+	struct oc_decision d;
+
+	oc_decide(&policy, st, s, &d);
+	ck_assert_uint_ge(d.target, policy.min);
+	ck_assert_uint_le(d.target, policy.max);
+	ck_assert_uint_gt(d.wait_ms, 0);
+	s->now_ms += ms;
+	s->seq++;
+	return d;
+}
+
+START_TEST(nothing_to_do)
+{
+	struct oc_state st = { 0 };
+	struct oc_sample s = calm();
+
+	for (unsigned i = 0; i < 100; i++) {
+		struct oc_decision d = next(&st, &s, 2000);
+
+		ck_assert(!d.changed && !d.trim && !d.pageout && !d.hurt);
+		ck_assert_uint_eq(d.target, GIB(4));
+		ck_assert_int_eq(d.regime, OC_GREEN);
+		ck_assert_int_eq(d.reason, OC_STEADY);
+	}
+}
+END_TEST
+
+START_TEST(regimes)
+{
+	static const struct {
+		uint64_t left;
+		enum oc_regime want;
+	} step[] = { /* the mark is at 2 GiB, a third and a twelfth of it below, and the way back an eighth of a GiB longer */
+		{ GIB(8), OC_GREEN },	 { MIB(2100), OC_GREEN },  { MIB(2000), OC_YELLOW }, { MIB(2100), OC_YELLOW },
+		{ MIB(2200), OC_GREEN }, { MIB(600), OC_ORANGE },  { MIB(750), OC_ORANGE },  { MIB(850), OC_YELLOW },
+		{ MIB(100), OC_RED },	 { 0, OC_RED },		   { MIB(250), OC_RED },     { MIB(400), OC_ORANGE },
+		{ GIB(8), OC_GREEN },
+	};
+	struct oc_state st = { 0 };
+	struct oc_sample s = calm();
+
+	for (unsigned i = 0; i < ARRAY_SIZE(step); i++) {
+		s.available = step[i].left;
+		ck_assert_int_eq(next(&st, &s, 100).regime, step[i].want);
+	}
+}
+END_TEST
+
+/* Stalls make a host that claims to have room a host without; a rise is what counts, not the total. */
+START_TEST(stalls)
+{
+	struct oc_state st = { 0 };
+	struct oc_sample s = calm();
+	struct oc_decision d;
+
+	s.some_us = s.full_us = 1ull << 60;
+	ck_assert_int_eq(next(&st, &s, 1000).regime, OC_GREEN);
+	ck_assert_int_eq(next(&st, &s, 1000).regime, OC_GREEN);
+	s.available = MIB(2560);
+	s.some_us += 400000; /* 40 % of the second */
+	d = next(&st, &s, 1000);
+	ck_assert_uint_eq(d.stall_permille, 400);
+	ck_assert_int_ge(d.regime, OC_ORANGE);
+	s.some_us = 0; /* backwards: nothing */
+	d = next(&st, &s, 1000);
+	ck_assert_uint_eq(d.stall_permille, 0);
+	s.some_us = UINT64_MAX;
+	ck_assert_uint_le(next(&st, &s, 1000).stall_permille, 1000);
+}
+END_TEST
+
+START_TEST(short_host)
+{
+	struct oc_state st = { 0 };
+	struct oc_sample s = calm();
+	struct oc_decision d;
+
+	next(&st, &s, 1000);
+	s.available = MIB(100);
+	d = next(&st, &s, 500);
+	ck_assert_int_eq(d.regime, OC_RED);
+	ck_assert(d.changed);
+	ck_assert_int_eq(d.reason, OC_CUT);
+	/* Of what it has, not of what it might have; and not at a stroke. */
+	ck_assert_uint_lt(d.target, s.resident);
+	ck_assert_uint_ge(d.target, s.resident / 2);
+	/* Then it waits to see what came of it. */
+	ck_assert(next(&st, &s, 500).target >= d.target - MIB(64));
+	/* It stays bad: page out, a bounded piece. */
+	for (unsigned i = 0; i < 6; i++) {
+		d = next(&st, &s, 500);
+		ck_assert_uint_le(d.pageout, s.resident / 8);
+	}
+	ck_assert_uint_gt(d.pageout, 0);
+	ck_assert_int_eq(d.reason, OC_PAGEOUT);
+	s.swap_free = 0;
+	d = next(&st, &s, 500);
+	ck_assert_uint_eq(d.pageout, 0);
+	ck_assert_int_eq(d.reason, OC_NO_SWAP);
+}
+END_TEST
+
+START_TEST(idle_gives_and_hurt_gets)
+{
+	struct oc_state st = { 0 };
+	struct oc_sample s = calm();
+	struct oc_decision d = { 0 };
+	uint64_t low;
+
+	/* A yellow host: what is not used goes, slowly, down to what is in use and some room. */
+	s.available = MIB(1500);
+	for (unsigned i = 0; i < 400; i++) {
+		d = next(&st, &s, 1000);
+		s.held = policy.max - d.target;
+		s.g_free = s.g_avail = policy.max - MIB(64) - GIB(1) - s.held;
+	}
+	ck_assert_uint_le(d.target, MIB(1400));
+	ck_assert_uint_ge(d.target, MIB(1024 + 64));
+	low = d.target;
+	/* It hurts: more at the next sample, also on this host, up to its share. */
+	s.stalls += 1000;
+	d = next(&st, &s, 1000);
+	ck_assert(d.hurt);
+	ck_assert_int_eq(d.reason, OC_HURT);
+	ck_assert_uint_ge(d.target, low + MIB(64));
+	/* And keeps it for a while. */
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert_uint_ge(next(&st, &s, 1000).target, low + MIB(64));
+	/* Plenty again: everything, within minutes. */
+	s.available = GIB(8);
+	for (unsigned i = 0; i < 300; i++)
+		d = next(&st, &s, 2000);
+	ck_assert_uint_eq(d.target, policy.max);
+}
+END_TEST
+
+START_TEST(trims)
+{
+	struct oc_state st = { 0 };
+	struct oc_sample s = calm();
+	unsigned n = 0;
+
+	s.resident = GIB(3); /* of which 2 GiB are free inside */
+	ck_assert(next(&st, &s, 2000).trim);
+	ck_assert(!next(&st, &s, 2000).trim);
+	/* It does not help: asked less and less often, never given up. */
+	for (unsigned i = 0; i < 1800; i++)
+		n += next(&st, &s, 2000).trim;
+	ck_assert_uint_ge(n, 5);
+	ck_assert_uint_le(n, 20);
+	s.resident = MIB(1100);
+	ck_assert(!next(&st, &s, 1000000).trim);
+	s.can_trim = false;
+	s.resident = GIB(3);
+	ck_assert(!next(&st, &s, 1000000).trim);
+}
+END_TEST
+
+START_TEST(useless_guests)
+{
+	struct oc_state st = { 0 };
+	struct oc_sample s = calm();
+	struct oc_decision d = { 0 };
+
+	s.driver = false;
+	s.available = MIB(300);
+	for (unsigned i = 0; i < 20; i++)
+		d = next(&st, &s, 500);
+	ck_assert(!d.changed);
+	ck_assert_uint_gt(d.pageout, 0); /* there is nothing else to do */
+	s.available = GIB(2);
+	ck_assert_int_eq(next(&st, &s, 500).reason, OC_NO_DRIVER);
+
+	st = (struct oc_state){ 0 };
+	s = calm();
+	s.available = MIB(1200);
+	for (unsigned i = 0; i < 60; i++)
+		d = next(&st, &s, 1000);
+	ck_assert_int_eq(d.reason, OC_DEAF);
+	for (unsigned i = 0; i < 5; i++) { /* it moves after all */
+		s.held += MIB(100);
+		d = next(&st, &s, 1000);
+	}
+	ck_assert_int_ne(d.reason, OC_DEAF);
+
+	st = (struct oc_state){ 0 };
+	s = calm();
+	s.held = GIB(3);
+	s.resident = GIB(4);
+	for (unsigned i = 0; i < 20; i++)
+		d = next(&st, &s, 1000);
+	ck_assert_int_eq(d.reason, OC_NO_EFFECT);
+
+	st = (struct oc_state){ 0 };
+	s = calm();
+	s.total = 0;
+	d = next(&st, &s, 1000);
+	ck_assert_int_eq(d.reason, OC_BLIND);
+	ck_assert_uint_eq(d.target, policy.max);
+}
+END_TEST
+
+/* A log of samples decides again what it decided. */
+START_TEST(replay)
+{
+	enum { N = 400 };
+	static struct oc_sample log[N];
+	static struct oc_decision did[N];
+	struct oc_state st = { 0 };
+	struct oc_sample s = calm();
+	uint32_t r = 7;
+
+	for (unsigned i = 0; i < N; i++) {
+		r = r * 1664525 + 1013904223;
+		s.available = (uint64_t)(r >> 8) * 512;
+		s.resident = MIB(r >> 20);
+		s.stalls += r % 7 == 0 ? 1000 : 0;
+		log[i] = s;
+		did[i] = next(&st, &s, 500 + r % 1000);
+	}
+	st = (struct oc_state){ 0 };
+	for (unsigned i = 0; i < N; i++) {
+		struct oc_decision d;
+
+		oc_decide(&policy, &st, &log[i], &d);
+		ck_assert_uint_eq(d.target, did[i].target);
+		ck_assert_int_eq(d.reason, did[i].reason);
+		ck_assert_uint_eq(d.pageout, did[i].pageout);
+		ck_assert(d.trim == did[i].trim);
+	}
+}
+END_TEST
+
+/* Figures from anywhere: always in bounds, no arithmetic leaves 64 bits (UBSan), no division by nothing. */
+START_TEST(wild)
+{
+	static const uint64_t v[] = { 0, 1, 4095, MIB(1), GIB(1), GIB(4), 1ull << 40, INT64_MAX, UINT64_MAX };
+	struct oc_state st = { 0 };
+	uint64_t r = 1;
+
+	for (unsigned i = 0; i < 200000; i++) {
+		struct oc_sample s;
+		uint64_t *f[] = { &s.now_ms, &s.total, &s.available, &s.some_us, &s.full_us, &s.swap_free, &s.resident, &s.held,
+				  &s.last_trim, &s.seq, &s.g_total, &s.g_free, &s.g_avail, &s.majflt, &s.swap_in, &s.stalls, &s.ooms };
+		struct oc_policy p = { .weight = 1 + i % 10000 };
+		struct oc_decision d;
+
+		memset(&s, 0, sizeof(s));
+		for (unsigned k = 0; k < ARRAY_SIZE(f); k++) {
+			r = r * 6364136223846793005ull + 1442695040888963407ull;
+			*f[k] = v[(r >> 33) % ARRAY_SIZE(v)] + (r >> 60);
+		}
+		s.psi = r & 1 << 20;
+		s.driver = r & 1 << 21;
+		s.can_trim = r & 1 << 22;
+		p.min = MIB(64);
+		p.max = i % 3 ? GIB(4) : 1ull << 40;
+		if (i % 500 == 0 || p.max != st.share)
+			st = i % 7 ? (struct oc_state){ 0 } : st;
+		oc_decide(&p, &st, &s, &d);
+		if (d.target < p.min || d.target > 1ull << 40 || d.pageout > s.resident)
+			ck_abort_msg("round %u: target %lu, page out %lu of %lu", i, d.target, d.pageout, s.resident);
+	}
+}
+END_TEST
+
+START_TEST(words)
+{
+	for (unsigned i = 0; i < OC_REASONS; i++)
+		ck_assert_ptr_nonnull(oc_reason_text(i));
+	ck_assert_str_eq(oc_reason_text(99), "?");
+	ck_assert_str_eq(oc_regime_name(OC_RED), "red");
+	ck_assert_str_eq(oc_regime_name(77), "?");
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { nothing_to_do, regimes, stalls, short_host, idle_gives_and_hurt_gets, trims,
+				       useless_guests, replay, wild, words, NULL };
+
+	return test_main("overcommit", tests);
+}
