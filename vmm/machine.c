@@ -361,6 +361,7 @@ int machine_start(struct machine *m, struct tvmm_error *err)
 		ret = evloop_start(&m->loop, name, err);
 		if (ret)
 			return ret;
+		memctl_start(&m->memctl);
 	}
 	for (unsigned i = 0; i < m->n_cpus; i++) {
 		ret = vcpu_start(&m->vcpu[i], err);

@@ -62,6 +62,110 @@ void memctl_detach(struct memctl *c)
 	c->balloon = NULL;
 }
 
+/* ---- decisions ---------------------------------------------------------------------------------------------------- */
+
+/* The supply that is nearer to its end: the host's, or what our control group may have of it. */
+static const struct supply *nearest(const struct pressure_sample *p)
+{
+	if (!p->group.known)
+		return &p->host;
+	if (!p->host.known)
+		return &p->group;
+	/* Both are well below 2^44: a host's memory. */
+	return (p->group.available >> 10) * (p->host.total >> 10) < (p->host.available >> 10) * (p->group.total >> 10) ?
+	       &p->group : &p->host;
+}
+
+static uint64_t stat_of(const struct balloon_state *s, unsigned tag)
+{
+	return s->stats.has & BIT(tag) ? s->stats.val[tag] : 0;
+}
+
+static void fill_sample(struct memctl *c, struct oc_sample *s)
+{
+	struct pressure_sample p;
+	const struct supply *from;
+	struct balloon_state b = { 0 };
+	struct discard_stats d;
+
+	pressure_read(&c->pressure, &p);
+	discard_stats(&c->discard, &d);
+	if (c->balloon)
+		virtio_balloon_state(c->balloon, &b);
+	from = nearest(&p);
+	*s = (struct oc_sample){
+		.now_ms = c->host->now_ns(c->host) / 1000000,
+		.total = from->known ? from->total : 0, .available = from->available,
+		.psi = from->psi.known, .some_us = from->psi.some_us, .full_us = from->psi.full_us,
+		.swap_free = p.swap_known ? p.swap_free : 0,
+		.resident = discard_resident(&c->discard), .held = d.held,
+		.driver = b.driver, .can_trim = b.driver && b.features & VIRTIO_BALLOON_F_FREE_PAGE_HINT && !b.poison,
+		.last_trim = b.last_trim_bytes, .seq = b.stats.seq,
+		.g_total = stat_of(&b, BALLOON_S_TOTAL), .g_free = stat_of(&b, BALLOON_S_FREE),
+		.g_avail = stat_of(&b, BALLOON_S_AVAIL), .majflt = stat_of(&b, BALLOON_S_MAJFLT),
+		.swap_in = stat_of(&b, BALLOON_S_SWAP_IN), .stalls = stat_of(&b, BALLOON_S_ALLOC_STALL),
+		.ooms = stat_of(&b, BALLOON_S_OOM_KILL),
+	};
+	if (!b.stats.seq || !(b.stats.has & BIT(BALLOON_S_AVAIL)))
+		s->seq = 0;
+}
+
+/*
+ * A decision with its inputs: enough to take it again (oc_parse()).  At INFO when the target moved or a new reason came up, else at
+ * DEBUG.
+ */
+static void log_decision(struct memctl *c, const struct oc_sample *s, const struct oc_decision *d)
+{
+	const struct oc_policy p = { .min = c->min, .max = c->configured, .weight = c->weight };
+	bool news = !c->decided || d->changed || d->reason != c->last.reason || d->regime != c->last.regime || d->pageout;
+	char inputs[320];
+
+	oc_format(inputs, sizeof(inputs), &p, s);
+	log_line(c->log, news ? TVMM_LOG_INFO : TVMM_LOG_DEBUG, "memory: %s, %s: target %lu MiB%s%s; inputs %s",
+		 oc_regime_name(d->regime), oc_reason_text(d->reason), d->target >> 20, d->trim ? ", trim" : "",
+		 d->pageout ? ", page out" : "", inputs);
+}
+
+static void decide(struct memctl *c)
+{
+	const struct oc_policy p = { .min = c->min, .max = c->configured, .weight = c->weight };
+	struct oc_sample s;
+	struct oc_decision d;
+
+	fill_sample(c, &s);
+	oc_decide(&p, &c->policy, &s, &d);
+	log_decision(c, &s, &d);
+	c->target = d.target;
+	apply_target(c);
+	if (d.trim && c->balloon)
+		virtio_balloon_trim(c->balloon);
+	if (d.pageout)
+		c->paged_out += discard_pageout(&c->discard, d.pageout);
+	/* The answer is for the next decision. */
+	if (c->balloon)
+		virtio_balloon_ask_stats(c->balloon);
+	c->last = d;
+	c->last_sample = s;
+	c->decided_ns = c->host->now_ns(c->host);
+	c->decided = true;
+	c->host->timerfd_set(c->host, c->clock.fd, c->decided_ns + d.wait_ms * UINT64_C(1000000), 0);
+}
+
+static void clock_ready(struct evsource *src, uint32_t events)
+{
+	struct memctl *c = container_of(src, struct memctl, clock);
+
+	drain_timer(c->host, src->fd);
+	if (c->mode == CONFIG_RECLAIM_AUTO && !c->fixed)
+		decide(c);
+}
+
+void memctl_start(struct memctl *c)
+{
+	if (c->mode == CONFIG_RECLAIM_AUTO && !c->fixed)
+		c->host->timerfd_set(c->host, c->clock.fd, c->host->now_ns(c->host) + UINT64_C(1000000000), 0);
+}
+
 /* ---- calls from other threads ------------------------------------------------------------------------------------- */
 
 struct request {
@@ -98,6 +202,9 @@ static void set_on_loop(void *arg)
 	}
 	c->fixed = r->bytes != TVMM_MEMORY_AUTO;
 	c->target = c->fixed ? bytes : c->configured;
+	c->policy = (struct oc_state){ 0 };
+	c->decided = false;
+	memctl_start(c); /* a timer that rings with a fixed target finds nothing to do, once */
 	log_line(c->log, TVMM_LOG_INFO, "memory: target %lu MiB of %lu, on request", c->target >> 20, c->configured >> 20);
 	apply_target(c);
 }
@@ -157,11 +264,6 @@ static void read_smaps(struct memctl *c, struct tvmm_memory *out)
 	out->huge = s.huge;
 }
 
-static uint64_t stat_of(const struct balloon_state *s, unsigned tag)
-{
-	return s->stats.has & BIT(tag) ? s->stats.val[tag] : 0;
-}
-
 static void read_on_loop(void *arg)
 {
 	struct request *r = arg;
@@ -181,6 +283,15 @@ static void read_on_loop(void *arg)
 		.guest_available = stat_of(&s, BALLOON_S_AVAIL), .guest_caches = stat_of(&s, BALLOON_S_CACHES),
 		.guest_told_ms = s.stats.seq ? (c->host->now_ns(c->host) - s.stats.when_ns) / 1000000 : 0,
 	};
+	out->host_total = c->last_sample.total;
+	out->host_available = c->last_sample.available;
+	out->stall_permille = c->last.stall_permille;
+	out->paged_out = c->paged_out;
+	if (c->decided && !c->fixed) {
+		snprintf(out->pressure, sizeof(out->pressure), "%s", oc_regime_name(c->last.regime));
+		snprintf(out->decision, sizeof(out->decision), "%s", oc_reason_text(c->last.reason));
+		out->decided_ms = (c->host->now_ns(c->host) - c->decided_ns) / 1000000;
+	}
 	read_smaps(c, out);
 	/* So that who asks again finds fresher ones; not so often that the asking is felt. */
 	if (c->balloon && c->host->now_ns(c->host) - s.stats.when_ns > STATS_AGE_NS)
@@ -235,7 +346,7 @@ int memctl_init(struct memctl *c, const struct tvmm_config *cfg, const struct gm
 	int ret;
 
 	*c = (struct memctl){ .host = loop->host, .loop = loop, .log = log, .mode = cfg->reclaim, .weight = cfg->weight,
-			      .configured = gmem_size(mem), .tick.fd = -1, .smaps = -1 };
+			      .configured = gmem_size(mem), .tick.fd = -1, .clock.fd = -1, .smaps = -1 };
 	c->target = c->configured;
 	c->min = cfg->memory_min ? cfg->memory_min : default_min(c->configured);
 	ret = discard_init(&c->discard, mem, back, c->host, err);
@@ -247,6 +358,10 @@ int memctl_init(struct memctl *c, const struct tvmm_config *cfg, const struct gm
 		ret = open_timer(c, &c->tick, tick_ready, err);
 		discard_on_wait(&c->discard, want_tick, c);
 	}
+	if (!ret && c->mode == CONFIG_RECLAIM_AUTO) {
+		pressure_open(&c->pressure, c->host, "");
+		ret = open_timer(c, &c->clock, clock_ready, err);
+	}
 	if (ret)
 		memctl_fini(c);
 	return ret;
@@ -256,7 +371,9 @@ void memctl_fini(struct memctl *c)
 {
 	if (!c->ok)
 		return;
+	close_timer(c, &c->clock);
 	close_timer(c, &c->tick);
+	pressure_close(&c->pressure);
 	if (c->smaps >= 0)
 		c->host->close(c->host, c->smaps);
 	discard_fini(&c->discard);

@@ -16,6 +16,8 @@
 #include "discard.h"
 #include "evloop.h"
 #include "log.h"
+#include "overcommit.h"
+#include "pressure.h"
 #include "virtio_balloon.h"
 
 struct memctl {
@@ -31,6 +33,14 @@ struct memctl {
 	struct discard discard;
 	struct evsource tick;     /* a timer: given pages have waited */
 	int smaps;                /* /proc/self/smaps, or -1 */
+
+	struct evsource clock;    /* a timer: the next decision; armed with reclaim=auto only, while nothing is fixed */
+	struct pressure pressure;
+	struct oc_state policy;
+	struct oc_decision last;  /* the latest decision, and when */
+	struct oc_sample last_sample;
+	uint64_t decided_ns, paged_out;
+	bool decided;
 	struct virtio_balloon *balloon; /* the present guest's, or NULL */
 	bool ok;
 };
@@ -44,6 +54,9 @@ static inline bool memctl_wants_balloon(const struct memctl *c)
 {
 	return c->mode != CONFIG_RECLAIM_OFF;
 }
+
+/* The machine starts to run: so do decisions, where they are wanted. */
+void memctl_start(struct memctl *c);
 
 void memctl_attach(struct memctl *c, struct virtio_balloon *b);
 void memctl_detach(struct memctl *c);

@@ -85,6 +85,13 @@ struct oc_decision {
 
 void oc_decide(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s, struct oc_decision *d);
 
+/*
+ * A policy and a sample as text and back, so that a log can be replayed: 23 numbers with commas, in the order of the
+ * structures above.  Format returns what snprintf() does.
+ */
+int oc_format(char *buf, size_t len, const struct oc_policy *p, const struct oc_sample *s);
+bool oc_parse(const char *text, struct oc_policy *p, struct oc_sample *s);
+
 const char *oc_regime_name(enum oc_regime r);
 const char *oc_reason_text(enum oc_reason r);
 

@@ -227,11 +227,11 @@ START_TEST(useless_guests)
 }
 END_TEST
 
-/* A log of samples decides again what it decided. */
+/* A log of samples, as text, decides again what it decided. */
 START_TEST(replay)
 {
 	enum { N = 400 };
-	static struct oc_sample log[N];
+	static char log[N][400];
 	static struct oc_decision did[N];
 	struct oc_state st = { 0 };
 	struct oc_sample s = calm();
@@ -242,19 +242,38 @@ START_TEST(replay)
 		s.available = (uint64_t)(r >> 8) * 512;
 		s.resident = MIB(r >> 20);
 		s.stalls += r % 7 == 0 ? 1000 : 0;
-		log[i] = s;
+		s.psi = true;
+		s.some_us += r % 100000;
+		ck_assert_int_lt(oc_format(log[i], sizeof(log[i]), &policy, &s), sizeof(log[i]));
 		did[i] = next(&st, &s, 500 + r % 1000);
 	}
 	st = (struct oc_state){ 0 };
 	for (unsigned i = 0; i < N; i++) {
+		struct oc_policy p;
 		struct oc_decision d;
 
-		oc_decide(&policy, &st, &log[i], &d);
+		ck_assert(oc_parse(log[i], &p, &s));
+		oc_decide(&p, &st, &s, &d);
 		ck_assert_uint_eq(d.target, did[i].target);
 		ck_assert_int_eq(d.reason, did[i].reason);
 		ck_assert_uint_eq(d.pageout, did[i].pageout);
 		ck_assert(d.trim == did[i].trim);
 	}
+}
+END_TEST
+
+START_TEST(bad_log)
+{
+	static const char *const bad[] = { "", ",", "1", "1,2,3", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24",
+					   "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,x" };
+	struct oc_policy p;
+	struct oc_sample s;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		ck_assert(!oc_parse(bad[i], &p, &s));
+	ck_assert(oc_parse("1,2,3,4,5,6,1,8,9,10,11,12,1,1,15,16,17,18,19,20,21,22,23", &p, &s));
+	ck_assert_uint_eq(s.ooms, 23);
+	ck_assert_uint_eq(p.weight, 3);
 }
 END_TEST
 
@@ -304,7 +323,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { nothing_to_do, regimes, stalls, short_host, idle_gives_and_hurt_gets, trims,
-				       useless_guests, replay, wild, words, NULL };
+				       useless_guests, replay, bad_log, wild, words, NULL };
 
 	return test_main("overcommit", tests);
 }

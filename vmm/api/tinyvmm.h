@@ -213,6 +213,14 @@ struct tvmm_memory {
 	int32_t reclaim;          /* 0 off, 1 report, 2 auto */
 	bool driver;              /* the guest runs a balloon driver */
 	bool fixed;               /* tvmm_vm_set_memory() holds the target */
+	/* With reclaim=auto: what the latest decision saw and why it was taken. */
+	uint64_t host_total;      /* of the host, or of our control group: whichever is nearer to its end */
+	uint64_t host_available;
+	uint64_t paged_out;       /* total of guest memory that the host was asked to swap out */
+	uint64_t decided_ms;      /* milliseconds since then */
+	uint32_t stall_permille;  /* of the time, some task waited for memory */
+	char pressure[12];        /* "green", "yellow", "orange" or "red"; empty before the first decision */
+	char decision[84];        /* the reason, in words */
 };
 TVMM_API int tvmm_vm_memory(struct tvmm_vm *vm, struct tvmm_memory *memory);
 
