@@ -71,7 +71,7 @@ static void vformat(char *buf, size_t size, const char *fmt, va_list ap)
 
 	for (; *fmt && n + 1 < size; fmt++) {
 		char digits[24];
-		const char *s = digits + sizeof(digits) - 1;
+		const char *s;
 
 		if (*fmt != '%') {
 			buf[n++] = *fmt;
