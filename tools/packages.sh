@@ -13,7 +13,8 @@
 declare -A PACKAGES=(
 	[build]="gcc libc6-dev linux-libc-dev meson ninja-build pkg-config"
 	[unit]="check libasan8 libubsan1"
-	[lint]="shellcheck"
+	[lint]="shellcheck clang-tidy cppcheck"
+	[fuzz]="clang llvm libclang-rt-14-dev ninja-build check pkg-config"
 	[kernel]="lz4 zstd xz-utils"
 	[initramfs]="busybox-static cpio kmod xz-utils"
 	[rootfs]="mmdebstrap e2fsprogs"
