@@ -12,7 +12,7 @@
 #define CHUNK 128 /* sectors */
 
 static struct target mine = { .name = "copied disk", .kind = VIRTIO_BLK, .nth = 1, .n_queues = 1 };
-static volatile bool stop, attacker_done;
+static volatile bool go, stop, attacker_done;
 static volatile unsigned failed, attacks;
 static uint64_t end_tsc;
 
@@ -64,6 +64,9 @@ static void one_attack(void)
 
 static void attacker(unsigned index)
 {
+	/* The console is a target too: what is said of the start must be out before the first attack. */
+	while (!go)
+		cpu_relax();
 	while ((int64_t)(rdtsc() - end_tsc) < 0)
 		one_attack();
 	stop = true;
@@ -147,6 +150,7 @@ void guest_main(void)
 	say("WARM");
 	end_tsc = rdtsc() + ticks;
 	report(cpu_start(acpi.apic_id[1], 1, attacker), "the attacker");
+	go = true;
 	while (!stop || !rounds) {
 		uint32_t salt = (uint32_t)(rounds + 1) * 0x9e3779b9u;
 
