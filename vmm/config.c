@@ -146,32 +146,6 @@ static int set_disk(struct tvmm_config *cfg, const char *value, struct tvmm_erro
 	return ret;
 }
 
-/* Digits and one optional suffix to bytes.  False if it is not of that form; *TOO_BIG if it is but does not fit. */
-static bool parse_size(const char *s, uint64_t *out, bool *too_big)
-{
-	static const char suffixes[] = "KMGT";
-	uint64_t v = 0, limit = CONFIG_MEMORY_MAX;
-	unsigned shift = 20;
-	const char *suffix;
-
-	*too_big = false;
-	if (*s < '0' || *s > '9')
-		return false;
-	for (; *s >= '0' && *s <= '9'; s++) {
-		if (v <= limit)
-			v = v * 10 + (uint64_t)(*s - '0');
-	}
-	if (*s) {
-		suffix = strchr(suffixes, *s & ~0x20);
-		if (!suffix || s[1])
-			return false;
-		shift = 10 * (unsigned)(suffix - suffixes + 1);
-	}
-	*too_big = v > limit >> shift;
-	*out = *too_big ? 0 : v << shift;
-	return true;
-}
-
 /* A size in the bounds of guest memory. */
 static int memory_size(const char *value, uint64_t *out, struct tvmm_error *err)
 {
@@ -179,7 +153,7 @@ static int memory_size(const char *value, uint64_t *out, struct tvmm_error *err)
 	bool too_big;
 	int ret;
 
-	if (!parse_size(value, &bytes, &too_big)) {
+	if (!value_size(value, CONFIG_MEMORY_MAX, &bytes, &too_big)) {
 		ret = err_set(err, TVMM_E_CONFIG, 0, "memory", "'%s' is not a size", word_show(value).s);
 		err_hint(err, "write a whole number of MiB, or one with K, M, G or T: 512, 512M, 2G");
 		return ret;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include "bits.h"
 #include "error.h"
+#include "ratelimit.h"
 
 /* ---- words ------------------------------------------------------------------------------------------------------ */
 
@@ -101,6 +102,32 @@ bool value_uint(const char *s, unsigned max, unsigned *out)
 	return true;
 }
 
+/* Digits and one optional suffix to bytes.  False if it is not of that form; *TOO_BIG if it is but does not fit. */
+bool value_size(const char *s, uint64_t limit, uint64_t *out, bool *too_big)
+{
+	static const char suffixes[] = "KMGT";
+	uint64_t v = 0;
+	unsigned shift = 20;
+	const char *suffix;
+
+	*too_big = false;
+	if (*s < '0' || *s > '9')
+		return false;
+	for (; *s >= '0' && *s <= '9'; s++) {
+		if (v <= limit)
+			v = v * 10 + (uint64_t)(*s - '0');
+	}
+	if (*s) {
+		suffix = strchr(suffixes, *s & ~0x20);
+		if (!suffix || s[1])
+			return false;
+		shift = 10 * (unsigned)(suffix - suffixes + 1);
+	}
+	*too_big = v > limit >> shift;
+	*out = *too_big ? 0 : v << shift;
+	return true;
+}
+
 int value_bool(const char *key, const char *value, bool *out, struct tvmm_error *err)
 {
 	if (!value || !strcmp(value, "on"))
@@ -186,4 +213,62 @@ int value_list_path(const char *key, const char *value, char **out, struct tvmm_
 	}
 	free(copy);
 	return ret;
+}
+
+/* ---- rates -------------------------------------------------------------------------------------------------------- */
+
+int value_bandwidth(const char *object, const char *value, uint64_t *out, struct tvmm_error *err)
+{
+	size_t len = value ? strlen(value) : 0;
+	char size[32] = "";
+	bool too_big;
+	int ret;
+
+	if (len > 2 && !strcmp(value + len - 2, "/s"))
+		len -= 2;
+	if (len && len < sizeof(size))
+		memcpy(size, value, len);
+	if (!value_size(size, RATELIMIT_MAX, out, &too_big) || too_big || !*out) {
+		ret = err_set(err, TVMM_E_CONFIG, 0, object, "bw '%s' is not a size a second from 1K to 1T", word_show(value ? value : "").s);
+		err_hint(err, "write a whole number of MiB, or one with K, M, G or T: bw=100M/s");
+		return ret;
+	}
+	return 0;
+}
+
+int value_ops(const char *object, const char *key, const char *value, uint64_t *out, struct tvmm_error *err)
+{
+	unsigned n;
+
+	if (!value || !value_uint(value, 1000000000, &n) || !n)
+		return err_set(err, TVMM_E_CONFIG, 0, object, "%s '%s' is not a number from 1 to 1000000000", key,
+			       word_show(value ? value : "").s);
+	*out = n;
+	return 0;
+}
+
+int value_burst(const char *object, const char *value, uint64_t *out_ns, struct tvmm_error *err)
+{
+	size_t len = value ? strlen(value) : 0;
+	char number[16] = "";
+	uint64_t unit_ns = 0;
+	unsigned n;
+	int ret;
+
+	if (len > 2 && !strcmp(value + len - 2, "ms")) {
+		unit_ns = 1000000;
+		len -= 2;
+	} else if (len > 1 && value[len - 1] == 's') {
+		unit_ns = 1000000000;
+		len--;
+	}
+	if (unit_ns && len < sizeof(number))
+		memcpy(number, value, len);
+	if (!value_uint(number, (unsigned)(RATELIMIT_BURST_MAX / 1000000), &n) || n * unit_ns > RATELIMIT_BURST_MAX) {
+		ret = err_set(err, TVMM_E_CONFIG, 0, object, "burst '%s' is not a time from 0ms to 10s", word_show(value ? value : "").s);
+		err_hint(err, "the time whose unused allowance may be used at once: burst=100ms");
+		return ret;
+	}
+	*out_ns = n * unit_ns;
+	return 0;
 }

@@ -9,6 +9,7 @@
 #define TVMM_CONFIG_WORDS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include "tinyvmm.h"
 
 /* A value as a message may quote it: short, one line, no control characters. */
@@ -23,6 +24,9 @@ int word_unknown(struct tvmm_error *err, const char *object, const char *what, c
 
 /* A decimal number of at most MAX.  Signs, spaces and other bases are refused: a typing error must not become a value. */
 bool value_uint(const char *s, unsigned max, unsigned *out);
+
+/* Digits and one optional suffix to bytes.  False if it is not of that form; *TOO_BIG if it is but is above LIMIT. */
+bool value_size(const char *s, uint64_t limit, uint64_t *out, bool *too_big);
 
 /* "on", "off", or NULL for on. */
 int value_bool(const char *key, const char *value, bool *out, struct tvmm_error *err);
@@ -39,5 +43,13 @@ char *value_split(char *element);
 
 /* A value that is one path, in list form, so that keys can be added to it some day. */
 int value_list_path(const char *key, const char *value, char **out, struct tvmm_error *err);
+
+/*
+ * What limits are made of (ratelimit.h), for disks and networks alike: bw=SIZE[/s] in bytes, KEY=N operations a second,
+ * burst=N{ms|s}.  VALUE may be NULL, which is refused.
+ */
+int value_bandwidth(const char *object, const char *value, uint64_t *out, struct tvmm_error *err);
+int value_ops(const char *object, const char *key, const char *value, uint64_t *out, struct tvmm_error *err);
+int value_burst(const char *object, const char *value, uint64_t *out_ns, struct tvmm_error *err);
 
 #endif
