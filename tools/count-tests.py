@@ -3,7 +3,8 @@
 
 Each program speaks TAP: its "ok" and "not ok" lines are the tests that count.  A program that failed without saying
 which of its tests did (it crashed, or ran out of time) is one failure more; one that was skipped whole is one skip.
-Reasons for skips and the names of failures are printed, then the line "N passed, N failed, N skipped".
+Reasons for skips and the names of failures are printed, each failure with the diagnostics ("# ...") that came with it,
+as meson keeps those in its logs; then the line "N passed, N failed, N skipped".
 """
 import json
 import re
@@ -11,6 +12,20 @@ import sys
 
 passed = failed = skipped = 0
 skips = {}
+
+
+def diagnostics(lines, most=60):
+    """The lines "# ..." at the start of LINES: what the test that failed has to say, its first half and its last."""
+    told = []
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        told.append("    " + line)
+    if len(told) > most:
+        told[most // 2 : -most // 2] = [f"    ({len(told) - most} lines left out)"]
+    return told
+
+
 for path in sys.argv[1:]:
     try:
         lines = open(path, encoding="utf-8", errors="replace").read().splitlines()
@@ -25,7 +40,8 @@ for path in sys.argv[1:]:
         run = json.loads(line)
         bad = 0
         whole = None
-        for text in (run.get("stdout") or "").splitlines():
+        said = (run.get("stdout") or "").splitlines()
+        for at, text in enumerate(said):
             m = re.match(r"1\.\.0\s*#\s*skip\S*\s*(.*)", text, re.I)
             if m:
                 whole = m.group(1)
@@ -39,6 +55,7 @@ for path in sys.argv[1:]:
             elif m.group(1):
                 bad += 1
                 print(f"failed: {run['name']}: {m.group(2)}")
+                print(*diagnostics(said[at + 1 :]), sep="\n")
             else:
                 passed += 1
         if run["result"] == "SKIP" and whole is not None:
@@ -47,6 +64,7 @@ for path in sys.argv[1:]:
         elif run["result"] not in ("OK", "SKIP") and not bad:
             bad = 1
             print(f"failed: {run['name']}: {run['result'].lower()}, exit status {run.get('returncode')}")
+            print(*("    " + text for text in said[-20:]), sep="\n")
         failed += bad
 for reason, n in skips.items():
     print(f"skipped {n}: {reason or 'no reason given'}")
