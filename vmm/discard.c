@@ -207,25 +207,119 @@ static bool discard_runs(struct batch *b, uint64_t i)
 
 /* ---- gmem_reclaim.h ----------------------------------------------------------------------------------------------- */
 
-static void give_page(struct batch *b, const struct discard_region *r, uint64_t off)
+/* Neighbours in one chunk. */
+struct run {
+	const struct discard_region *region;
+	uint64_t chunk;
+	unsigned first, n;
+};
+
+/*
+ * The run, upwards or downwards, that the list of N pages begins with: drivers mostly send such, and a run costs what a
+ * page of its own does.  How many of the list it is; 0 if the first is not RAM.
+ */
+static inline unsigned next_run(const struct discard *d, const uint32_t *pfn, unsigned n, struct run *run)
+{
+	uint64_t off;
+	const struct discard_region *r = find_page(d, pfn[0], &off);
+	unsigned at, in_chunk, up = 1, down = 1;
+
+	if (!r)
+		return 0;
+	at = (unsigned)(off / PAGE % CHUNK_PAGES);
+	in_chunk = (unsigned)MIN(CHUNK_PAGES, (r->ram.size - align_down(off, DISCARD_CHUNK)) / PAGE);
+	while (up < n && at + up < in_chunk && pfn[up] == pfn[0] + up)
+		up++;
+	while (up == 1 && down < n && down <= at && pfn[down] == pfn[0] - down)
+		down++;
+	*run = (struct run){ r, r->first_chunk + off / DISCARD_CHUNK, at - (down - 1), MAX(up, down) };
+	return run->n;
+}
+
+/* The bits of word W that the run has. */
+static uint64_t run_mask(const struct run *run, unsigned w)
+{
+	unsigned from = MAX(run->first, w * 64) % 64, end = MIN(run->first + run->n, (w + 1) * 64) - w * 64;
+
+	return (end == 64 ? ~UINT64_C(0) : BIT_ULL(end) - 1) & ~(BIT_ULL(from) - 1);
+}
+
+static void gave(struct batch *b, const struct discard_region *r, uint64_t i, unsigned pages)
 {
 	struct discard *d = b->d;
-	uint64_t i = r->first_chunk + off / DISCARD_CHUNK, p = off / PAGE % CHUNK_PAGES;
 	struct discard_chunk *c = &d->chunk[i];
 
-	c->tick = d->tick;
-	if (bit_get(c->held, p))
-		return;
-	bit_set(c->held, p);
-	bit_set(c->pending, p);
 	bit_set(d->busy, i);
-	c->n_held++;
-	c->n_pending++;
-	d->held_pages++;
-	d->pending_pages++;
-	d->given_pages++;
+	c->n_held = (uint16_t)(c->n_held + pages);
+	c->n_pending = (uint16_t)(c->n_pending + pages);
+	d->held_pages += pages;
+	d->pending_pages += pages;
+	d->given_pages += pages;
 	if (c->n_held == CHUNK_PAGES)
 		discard_whole(b, r, i);
+}
+
+static void give_run(struct batch *b, const struct run *run)
+{
+	struct discard_chunk *c = &b->d->chunk[run->chunk];
+	unsigned fresh = 0;
+
+	c->tick = b->d->tick;
+	for (unsigned w = run->first / 64; w * 64 < run->first + run->n; w++) {
+		uint64_t mask = run_mask(run, w) & ~c->held[w];
+
+		c->held[w] |= mask;
+		c->pending[w] |= mask;
+		fresh += (unsigned)__builtin_popcountll(mask);
+	}
+	if (fresh)
+		gave(b, run->region, run->chunk, fresh);
+}
+
+/* A run of one, for lists without order: twice as fast. */
+static bool give_page(struct batch *b, uint32_t pfn)
+{
+	struct discard *d = b->d;
+	uint64_t off, i, p;
+	const struct discard_region *r = find_page(d, pfn, &off);
+
+	if (!r)
+		return false;
+	i = r->first_chunk + off / DISCARD_CHUNK;
+	p = off / PAGE % CHUNK_PAGES;
+	d->chunk[i].tick = d->tick;
+	if (!bit_get(d->chunk[i].held, p)) {
+		bit_set(d->chunk[i].held, p);
+		bit_set(d->chunk[i].pending, p);
+		gave(b, r, i, 1);
+	}
+	return true;
+}
+
+static bool neighbours(uint32_t a, uint32_t b)
+{
+	return a + 1 == b || b + 1 == a;
+}
+
+/* How many of the list were given: all, or those before one that is not RAM. */
+static unsigned give_list(struct batch *b, const uint32_t *pfn, unsigned n)
+{
+	unsigned k = 0, did;
+	struct run run;
+
+	while (k < n) {
+		if (k + 1 == n || !neighbours(pfn[k], pfn[k + 1])) {
+			did = give_page(b, pfn[k]);
+		} else {
+			did = next_run(b->d, pfn + k, n - k, &run);
+			if (did)
+				give_run(b, &run);
+		}
+		if (!did)
+			break;
+		k += did;
+	}
+	return k;
 }
 
 static void flush_locked(struct batch *b)
@@ -243,18 +337,10 @@ static bool discard_give(struct gmem_reclaim *rec, const uint32_t *pfn, unsigned
 {
 	struct discard *d = container_of(rec, struct discard, reclaim);
 	struct batch b = { .d = d }; /* its ranges stay unset until used */
-	bool good = true;
+	bool good;
 
 	pthread_mutex_lock(&d->lock);
-	for (unsigned k = 0; k < n && good; k++) {
-		uint64_t off;
-		const struct discard_region *r = find_page(d, pfn[k], &off);
-
-		if (r)
-			give_page(&b, r, off);
-		else
-			good = false;
-	}
+	good = give_list(&b, pfn, n) == n;
 	if (now)
 		flush_locked(&b);
 	else
@@ -268,42 +354,40 @@ static bool discard_give(struct gmem_reclaim *rec, const uint32_t *pfn, unsigned
 	return good;
 }
 
-static void take_page(struct discard *d, uint64_t i, uint64_t p)
+static void take_run(struct discard *d, const struct run *run)
 {
-	struct discard_chunk *c = &d->chunk[i];
+	struct discard_chunk *c = &d->chunk[run->chunk];
+	unsigned held = 0, pending = 0;
 
-	if (!bit_get(c->held, p))
-		return;
-	bit_clear(c->held, p);
-	c->n_held--;
-	d->held_pages--;
-	d->taken_pages++;
-	if (!bit_get(c->pending, p))
-		return;
-	bit_clear(c->pending, p);
-	d->pending_pages--;
-	if (--c->n_pending == 0)
-		bit_clear(d->busy, i);
+	for (unsigned w = run->first / 64; w * 64 < run->first + run->n; w++) {
+		uint64_t mask = run_mask(run, w) & c->held[w];
+
+		held += (unsigned)__builtin_popcountll(mask);
+		pending += (unsigned)__builtin_popcountll(mask & c->pending[w]);
+		c->held[w] &= ~mask;
+		c->pending[w] &= ~mask;
+	}
+	c->n_held = (uint16_t)(c->n_held - held);
+	c->n_pending = (uint16_t)(c->n_pending - pending);
+	d->held_pages -= held;
+	d->taken_pages += held;
+	d->pending_pages -= pending;
+	if (pending && !c->n_pending)
+		bit_clear(d->busy, run->chunk);
 }
 
 static bool discard_take(struct gmem_reclaim *rec, const uint32_t *pfn, unsigned n)
 {
 	struct discard *d = container_of(rec, struct discard, reclaim);
-	bool good = true;
+	unsigned k = 0, did;
+	struct run run;
 
 	/* Waits here for a discard in flight: it may be of these very pages. */
 	pthread_mutex_lock(&d->lock);
-	for (unsigned k = 0; k < n && good; k++) {
-		uint64_t off;
-		const struct discard_region *r = find_page(d, pfn[k], &off);
-
-		if (r)
-			take_page(d, r->first_chunk + off / DISCARD_CHUNK, off / PAGE % CHUNK_PAGES);
-		else
-			good = false;
-	}
+	for (; k < n && (did = next_run(d, pfn + k, n - k, &run)); k += did)
+		take_run(d, &run);
 	pthread_mutex_unlock(&d->lock);
-	return good;
+	return k == n;
 }
 
 static uint64_t discard_drop(struct gmem_reclaim *rec, const struct iovec *iov, unsigned n)

@@ -291,6 +291,16 @@ START_TEST(outside_ram)
 	ck_assert(give_one(&f, 0) && give_one(&f, 0));
 	discard_stats(&f.d, &s);
 	ck_assert_uint_eq(s.held, 4 * PAGE);
+	/* Lists that run out of RAM: what comes before counts. */
+	ck_assert(!give(&f, (const uint32_t[]){ HIGH + PAGES - 2, HIGH + PAGES - 1, HIGH + PAGES }, 3));
+	ck_assert(!give(&f, (const uint32_t[]){ HIGH + 1, HIGH, HIGH - 1 }, 3));
+	ck_assert(!give(&f, (const uint32_t[]){ 1, 0, UINT32_MAX }, 3));
+	discard_stats(&f.d, &s);
+	ck_assert_uint_eq(s.held, 7 * PAGE);
+	ck_assert(!take(&f, (const uint32_t[]){ HIGH + PAGES - 2, HIGH + PAGES - 1, HIGH + PAGES }, 3));
+	ck_assert(!take(&f, (const uint32_t[]){ 1, 0, UINT32_MAX }, 3));
+	discard_stats(&f.d, &s);
+	ck_assert_uint_eq(s.held, 3 * PAGE);
 	stop(&f);
 }
 END_TEST
@@ -416,6 +426,8 @@ START_TEST(random_with_ticks)
 	struct fixture f;
 	bool held[PAGES] = { 0 };
 	uint32_t seed = 12345, pfn[64];
+	struct discard_stats s;
+	uint64_t n_held = 0;
 	struct ticker t;
 	pthread_t thread;
 
@@ -426,8 +438,9 @@ START_TEST(random_with_ticks)
 	for (unsigned round = 0; round < 6000; round++) {
 		uint32_t at = rng(&seed) % (PAGES - 64), n = 1 + rng(&seed) % 64, op = rng(&seed) % 8;
 
-		for (uint32_t i = 0; i < n; i++)
-			pfn[i] = at + i;
+		/* Upwards, downwards, or in pieces of both; dropping looks at the addresses alone. */
+		for (uint32_t i = 0, turn = rng(&seed) % 3; i < n; i++)
+			pfn[i] = at + (turn == 0 ? i : turn == 1 ? n - 1 - i : i % 4 < 2 || (i ^ 1) >= n ? i : i ^ 1);
 		if (op == 0) {
 			/* Contents are of no use: afterwards the pages read as zeroes, and the guest writes them anew. */
 			f.d.reclaim.ops->drop(&f.d.reclaim, &(struct iovec){ f.ram[0] + at * PAGE, n * PAGE }, 1);
@@ -450,6 +463,10 @@ START_TEST(random_with_ticks)
 		if (!held[at])
 			ck_assert(all_bytes(f.ram[0] + at * PAGE, PAGE, 0x5a));
 	}
+	for (uint32_t i = 0; i < PAGES; i++)
+		n_held += held[i];
+	discard_stats(&f.d, &s);
+	ck_assert_uint_eq(s.held, n_held * PAGE);
 	t.stop = true;
 	pthread_join(thread, NULL);
 	discard_flush(&f.d);
