@@ -4,13 +4,15 @@
  *
  * The image is locked for as long as it is open (an OFD lock: shared when read-only), so that two machines cannot write
  * one file system.  Formats are never guessed; a file that is plainly something else is refused by name, because a
- * guest that wrote through would destroy it.  Called by the I/O loop alone, once open.
+ * guest that wrote through would destroy it.  Transfers may run on several threads at once (disk_engine.c).
  */
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/vfs.h>
 #include "bits.h"
 #include "disk.h"
 #include "holder.h"
@@ -18,9 +20,8 @@
 struct disk_raw {
 	struct disk disk;
 	const struct host *host;
-	int fd;
 	bool is_device;
-	bool failed; /* a flush failed: what was written may be lost, and nothing more is accepted */
+	bool no_try_read, no_try_write; /* the file system cannot do so without waiting; the loop's */
 };
 
 /* readv or writev at an offset, as the host has them. */
@@ -35,21 +36,50 @@ static struct disk_raw *to_raw(struct disk *d)
 static int transfer_all(struct disk_raw *r, transfer_fn *fn, struct iovec *iov, unsigned n, uint64_t off)
 {
 	while (n) {
-		ssize_t got = fn(r->host, r->fd, iov, (int)MIN(n, (unsigned)IOV_MAX), (off_t)off);
+		ssize_t got = fn(r->host, r->disk.fd, iov, (int)MIN(n, (unsigned)IOV_MAX), (off_t)off);
 
 		if (got == -EINTR)
 			continue;
 		if (got < 0)
 			return (int)got;
-		off += (uint64_t)got;
 		if (got == 0 && iov->iov_len)
 			return -EIO;
-		for (; n && (size_t)got >= iov->iov_len; iov++, n--)
-			got -= (ssize_t)iov->iov_len;
-		if (n) {
-			iov->iov_base = (char *)iov->iov_base + got;
-			iov->iov_len -= (size_t)got;
+		disk_advance(&iov, &n, &off, (size_t)got);
+	}
+	return 0;
+}
+
+/*
+ * Without waiting, or not at all: what is in the page cache is read from there.  A file system in memory knows no
+ * RWF_NOWAIT and has nothing to wait for.
+ */
+static int raw_try(struct disk *d, struct disk_io *io)
+{
+	struct disk_raw *r = to_raw(d);
+	bool write = io->op == DISK_WRITE;
+	int flags = d->in_memory ? 0 : RWF_NOWAIT;
+
+	if (write && atomic_load(&d->failed))
+		return -EIO;
+	if (write ? r->no_try_write : r->no_try_read)
+		return -EAGAIN;
+	while (io->n) {
+		int n = (int)MIN(io->n, (unsigned)IOV_MAX);
+		ssize_t got = write ? r->host->pwritev2(r->host, d->fd, io->iov, n, (off_t)io->off, flags) :
+				      r->host->preadv2(r->host, d->fd, io->iov, n, (off_t)io->off, flags);
+
+		if (got == -EINTR)
+			continue;
+		if (got == -EOPNOTSUPP && flags) {
+			*(write ? &r->no_try_write : &r->no_try_read) = true;
+			return -EAGAIN;
 		}
+		if (got < 0)
+			return (int)got;
+		/* The end of the file, or what is not there yet: who may wait finds out. */
+		if (got == 0 && io->iov->iov_len)
+			return flags ? -EAGAIN : -EIO;
+		disk_io_advance(io, (size_t)got);
 	}
 	return 0;
 }
@@ -65,7 +95,7 @@ static int raw_writev(struct disk *d, struct iovec *iov, unsigned n, uint64_t of
 {
 	struct disk_raw *r = to_raw(d);
 
-	return r->failed ? -EIO : transfer_all(r, r->host->pwritev, iov, n, off);
+	return atomic_load(&d->failed) ? -EIO : transfer_all(r, r->host->pwritev, iov, n, off);
 }
 
 static int write_zeroes(struct disk_raw *r, uint64_t off, uint64_t len)
@@ -91,8 +121,8 @@ static int by_kernel(struct disk_raw *r, int mode, unsigned long request, uint64
 	int ret;
 
 	do
-		ret = r->is_device ? r->host->ioctl(r->host, r->fd, request, (uintptr_t)range) :
-				     r->host->fallocate(r->host, r->fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len);
+		ret = r->is_device ? r->host->ioctl(r->host, r->disk.fd, request, (uintptr_t)range) :
+				     r->host->fallocate(r->host, r->disk.fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len);
 	while (ret == -EINTR);
 	return ret < 0 ? ret : 0;
 }
@@ -107,7 +137,7 @@ static int raw_zero(struct disk *d, uint64_t off, uint64_t len, bool unmap)
 	struct disk_raw *r = to_raw(d);
 	int ret;
 
-	if (r->failed)
+	if (atomic_load(&d->failed))
 		return -EIO;
 	/* A hole reads as zeroes; a device's discard promises nothing. */
 	ret = by_kernel(r, unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE, BLKZEROOUT, off, len);
@@ -117,7 +147,7 @@ static int raw_zero(struct disk *d, uint64_t off, uint64_t len, bool unmap)
 static int raw_discard(struct disk *d, uint64_t off, uint64_t len)
 {
 	struct disk_raw *r = to_raw(d);
-	int ret = r->failed ? -EIO : by_kernel(r, FALLOC_FL_PUNCH_HOLE, BLKDISCARD, off, len);
+	int ret = atomic_load(&d->failed) ? -EIO : by_kernel(r, FALLOC_FL_PUNCH_HOLE, BLKDISCARD, off, len);
 
 	return not_supported(ret) ? -EOPNOTSUPP : ret;
 }
@@ -127,21 +157,23 @@ static int raw_flush(struct disk *d)
 	struct disk_raw *r = to_raw(d);
 	int ret;
 
-	if (r->failed)
+	if (atomic_load(&d->failed))
 		return -EIO;
 	do
-		ret = r->host->fdatasync(r->host, r->fd);
+		ret = r->host->fdatasync(r->host, r->disk.fd);
 	while (ret == -EINTR);
 	/* The kernel may have dropped the pages it could not write: a later flush would succeed, and lie. */
-	r->failed = ret < 0;
-	return ret < 0 ? -EIO : 0;
+	if (ret >= 0)
+		return 0;
+	atomic_store(&d->failed, true);
+	return -EIO;
 }
 
 static void raw_close(struct disk *d)
 {
 	struct disk_raw *r = to_raw(d);
 
-	r->host->close(r->host, r->fd);
+	r->host->close(r->host, r->disk.fd);
 	free(r);
 }
 
@@ -150,15 +182,15 @@ static int find_size(struct disk_raw *r, const char *path, uint64_t *size_out, u
 {
 	struct stat st;
 	uint64_t size;
-	int block = 512, ret = r->host->fstat(r->host, r->fd, &st);
+	int block = 512, ret = r->host->fstat(r->host, r->disk.fd, &st);
 
 	if (ret)
 		return err_set(err, TVMM_E_IO, -ret, path, "cannot look at the disk image");
 	if (S_ISBLK(st.st_mode)) {
 		r->is_device = true;
-		ret = r->host->ioctl(r->host, r->fd, BLKGETSIZE64, (uintptr_t)&size);
+		ret = r->host->ioctl(r->host, r->disk.fd, BLKGETSIZE64, (uintptr_t)&size);
 		if (ret >= 0)
-			ret = r->host->ioctl(r->host, r->fd, BLKSSZGET, (uintptr_t)&block);
+			ret = r->host->ioctl(r->host, r->disk.fd, BLKSSZGET, (uintptr_t)&block);
 		if (ret < 0)
 			return err_set(err, TVMM_E_IO, -ret, path, "the block device does not tell its size");
 	} else if (S_ISREG(st.st_mode)) {
@@ -189,13 +221,16 @@ static int raw_refresh(struct disk *d, const char *name, struct tvmm_error *err)
 	return ret;
 }
 
-static const struct disk_ops raw_ops = { raw_readv, raw_writev, raw_zero, raw_discard, raw_flush, raw_refresh, raw_close };
+static const struct disk_ops raw_ops = {
+	.readv = raw_readv, .writev = raw_writev, .zero = raw_zero, .discard = raw_discard, .flush = raw_flush, .try = raw_try,
+	.refresh = raw_refresh, .close = raw_close,
+};
 
 /* Who has it open is sought, for the hint: an OFD lock belongs to no process, and is reported with pid -1. */
 static int lock_image(struct disk_raw *r, const char *path, bool ro, struct tvmm_error *err)
 {
 	struct flock fl = { .l_type = ro ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
-	int ret = r->host->fcntl(r->host, r->fd, F_OFD_SETLK, (uintptr_t)&fl);
+	int ret = r->host->fcntl(r->host, r->disk.fd, F_OFD_SETLK, (uintptr_t)&fl);
 	char comm[32] = "";
 	struct stat st;
 	pid_t pid = 0;
@@ -203,7 +238,7 @@ static int lock_image(struct disk_raw *r, const char *path, bool ro, struct tvmm
 	if (ret != -EAGAIN && ret != -EACCES)
 		return 0; /* locked, or on a file system that has no locks */
 	err_set(err, TVMM_E_BUSY, EBUSY, path, "the disk image is in use by another process");
-	if (r->host->fstat(r->host, r->fd, &st) == 0)
+	if (r->host->fstat(r->host, r->disk.fd, &st) == 0)
 		pid = holder_of(st.st_dev, st.st_ino, comm, sizeof(comm));
 	if (pid)
 		err_hint(err, "process %d (%s) holds it; with ,ro on both sides it can be shared", (int)pid, comm);
@@ -235,7 +270,7 @@ static int refuse_formats(struct disk_raw *r, const char *path, struct tvmm_erro
 {
 	uint8_t head[128];
 
-	if (host_pread_all(r->host, r->fd, head, sizeof(head), 0))
+	if (host_pread_all(r->host, r->disk.fd, head, sizeof(head), 0))
 		return 0; /* the guest will see the error, if it is one */
 	for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {
 		if (memcmp(head + formats[i].off, formats[i].magic, formats[i].len))
@@ -262,9 +297,20 @@ static int claim_device(struct disk_raw *r, const char *path, struct tvmm_error 
 			err_hint(err, "it is mounted, or in use by something else (lsblk %.200s tells)", path);
 		return fd;
 	}
-	r->host->close(r->host, r->fd);
-	r->fd = fd;
+	r->host->close(r->host, r->disk.fd);
+	r->disk.fd = fd;
 	return 0;
+}
+
+/* What else is good to know; none of it can fail the opening. */
+static void look_at_file_system(struct disk_raw *r)
+{
+	struct statfs fs;
+
+	/* With it, io_uring would answer -EAGAIN where it could wait. */
+	r->host->fcntl(r->host, r->disk.fd, F_SETFL, 0);
+	r->disk.in_memory = !r->is_device && r->host->fstatfs(r->host, r->disk.fd, &fs) == 0 &&
+			    (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 
 int disk_raw_open(struct disk **out, const struct host *h, const char *path, bool ro, struct tvmm_error *err)
@@ -276,9 +322,9 @@ int disk_raw_open(struct disk **out, const struct host *h, const char *path, boo
 		return err_set(err, TVMM_E_MEMORY, ENOMEM, path, "out of memory");
 	*r = (struct disk_raw){ .disk = { .ops = &raw_ops, .ro = ro }, .host = h };
 	/* O_NONBLOCK: a path to a FIFO must not hang us; it means nothing to files and block devices. */
-	r->fd = h->open(h, path, (ro ? O_RDONLY : O_RDWR) | O_NOCTTY | O_NONBLOCK, 0);
-	if (r->fd < 0) {
-		ret = err_set(err, TVMM_E_IO, -r->fd, path, "cannot open the disk image%s", ro ? "" : " for writing");
+	r->disk.fd = h->open(h, path, (ro ? O_RDONLY : O_RDWR) | O_NOCTTY | O_NONBLOCK, 0);
+	if (r->disk.fd < 0) {
+		ret = err_set(err, TVMM_E_IO, -r->disk.fd, path, "cannot open the disk image%s", ro ? "" : " for writing");
 		if (!ro && (ret == -EACCES || ret == -EROFS || ret == -EPERM))
 			err_hint(err, "a read-only disk is --disk %.200s,ro", path);
 		free(r);
@@ -295,6 +341,7 @@ int disk_raw_open(struct disk **out, const struct host *h, const char *path, boo
 		raw_close(&r->disk);
 		return ret;
 	}
+	look_at_file_system(r);
 	*out = &r->disk;
 	return 0;
 }

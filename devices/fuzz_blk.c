@@ -45,7 +45,7 @@ static void build(bool ro)
 	g.fh.file = image;
 	g.fh.file_len = g.fh.file_size = IMAGE_SIZE;
 	FUZZ_ASSERT(!disk_raw_open(&disk, &g.fh.h, "image", ro, NULL));
-	virtio_blk_init(&blk, "disk 0", disk, "serial", &g.mem, &g.loop, &g.log);
+	FUZZ_ASSERT(!virtio_blk_init(&blk, "disk 0", disk, NULL, "serial", &g.mem, &g.loop, &g.log, NULL));
 	fuzz_add(&g, &blk.dev);
 	virtio_rng_init(&rng, "rng", &g.mem, &g.loop, &g.log);
 	fuzz_add(&g, &rng.dev);

@@ -3,6 +3,7 @@
  * test_virtio_blk.c - every request comes back exactly once, with the right status, however the driver lays it out and
  * whatever it asks for; the disk behind is an array that counts, and fails when told to.
  */
+#include <unistd.h>
 #include "virtio_blk.h"
 #include "segs.h"
 #include "test_driver.h"
@@ -16,8 +17,11 @@ enum { OK = 0, IOERR = 1, UNSUPP = 2, UNTOUCHED = 0xee };
 struct mem_disk {
 	struct disk disk; /* first */
 	uint8_t data[SIZE];
-	unsigned reads, writes, flushes, zeroes, discards;
+	_Atomic unsigned reads;
+	unsigned writes, flushes, zeroes, discards;
 	int fail; /* the next operation's errno */
+	_Atomic uint64_t hold; /* a read at this offset, plus 1, waits until this is 0; then it takes place */
+	_Atomic unsigned held;
 };
 
 static int mem_transfer(struct mem_disk *m, struct iovec *iov, unsigned n, uint64_t off, bool write)
@@ -37,7 +41,13 @@ static int mem_transfer(struct mem_disk *m, struct iovec *iov, unsigned n, uint6
 
 static int mem_readv(struct disk *d, struct iovec *iov, unsigned n, uint64_t off)
 {
-	((struct mem_disk *)d)->reads++;
+	struct mem_disk *m = (struct mem_disk *)d;
+
+	while (m->hold == off + 1) {
+		m->held = 1;
+		usleep(100);
+	}
+	m->reads++;
 	return mem_transfer((struct mem_disk *)d, iov, n, off, false);
 }
 
@@ -78,7 +88,9 @@ static int mem_discard(struct disk *d, uint64_t off, uint64_t len)
 	return mem_zero(d, off, len, true);
 }
 
-static const struct disk_ops mem_ops = { mem_readv, mem_writev, mem_zero, mem_discard, mem_flush, NULL, NULL };
+static const struct disk_ops mem_ops = {
+	.readv = mem_readv, .writev = mem_writev, .zero = mem_zero, .discard = mem_discard, .flush = mem_flush,
+};
 
 struct rig {
 	struct td t;
@@ -98,7 +110,8 @@ static struct rig *rig_new(bool ro, uint64_t features)
 	r->disk.disk = (struct disk){ .ops = &mem_ops, .size = SIZE, .block_size = 512, .ro = ro };
 	for (unsigned i = 0; i < SIZE; i++)
 		r->disk.data[i] = (uint8_t)(i / 512 + i);
-	virtio_blk_init(&r->blk, "disk 0", &r->disk.disk, "serial-number", &r->t.mem, &r->t.loop, &r->t.log);
+	ck_assert_int_eq(virtio_blk_init(&r->blk, "disk 0", &r->disk.disk, NULL, "serial-number", &r->t.mem, &r->t.loop,
+					 &r->t.log, NULL), 0);
 	td_start(&r->t, &r->blk.dev, features);
 	return r;
 }
@@ -522,6 +535,115 @@ START_TEST(takes_turns)
 }
 END_TEST
 
+static void nothing(void *arg)
+{
+}
+
+static void *reset_thread(void *dev)
+{
+	virtio_set_status(dev, 0);
+	return NULL;
+}
+
+/*
+ * With an engine: a request that the host takes long for holds up nobody, and a reset waits for it on the resetting
+ * thread alone; after the reset nothing is written into guest memory, nor put on the ring.
+ */
+START_TEST(in_flight)
+{
+	struct rig *r = rig_new(false, ALL_FEATURES);
+	struct disk_engine e;
+	struct header h[2] = { { T_IN, 0, 8 }, { T_IN, 0, 16 } };
+	struct td_seg slow[3], fast[3];
+	pthread_t thread;
+	int slow_head, fast_head, used;
+
+	virtio_set_status(&r->blk.dev, 0);
+	ck_assert_int_eq(disk_engine_init(&e, host_linux(), &r->t.loop, NULL, NULL), 0);
+	r->blk.engine = &e;
+	r->disk.disk.fd = -1;
+	ck_assert_int_eq(evloop_start(&r->t.loop, "test", NULL), 0);
+	td_start(&r->t, &r->blk.dev, ALL_FEATURES);
+	for (unsigned i = 0; i < 2; i++) {
+		struct td_seg *s = i ? fast : slow;
+
+		s[0] = td_out(&r->t, &h[i], 16);
+		s[1] = td_in(&r->t, 512);
+		s[2] = td_in(&r->t, 1);
+	}
+	r->disk.hold = 8 * 512 + 1;
+	slow_head = td_offer(&r->t, &r->t.ring[0], slow, 3);
+	fast_head = td_offer(&r->t, &r->t.ring[0], fast, 3);
+	td_kick(&r->t, 0);
+	while ((used = td_take_used(&r->t, &r->t.ring[0], NULL)) < 0)
+		usleep(100);
+	ck_assert_int_eq(used, fast_head);
+	ck_assert_int_ne(used, slow_head);
+	while (!r->disk.held)
+		usleep(100);
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, reset_thread, &r->blk.dev), 0);
+	while (!r->blk.stopping) {
+		usleep(100);
+		evloop_call(&r->t.loop, nothing, NULL);
+	}
+	evloop_call(&r->t.loop, nothing, NULL); /* the loop lives */
+	ck_assert_uint_ne(r->blk.dev.status, 0);
+	r->disk.hold = 0;
+	pthread_join(thread, NULL);
+	ck_assert_uint_eq(virtio_status(&r->blk.dev), 0);
+	ck_assert_uint_eq(r->blk.n_free, VIRTIO_BLK_SLOTS);
+	ck_assert_int_eq(td_take_used(&r->t, &r->t.ring[0], NULL), -1);
+	ck_assert_uint_eq(*(uint8_t *)td_ptr(&r->t, slow[2].addr), 0);
+
+	td_start(&r->t, &r->blk.dev, ALL_FEATURES); /* and all works again */
+	ck_assert_int_ge(td_offer(&r->t, &r->t.ring[0], slow, 3), 0);
+	td_kick(&r->t, 0);
+	while (td_take_used(&r->t, &r->t.ring[0], NULL) < 0)
+		usleep(100);
+	virtio_set_status(&r->blk.dev, 0);
+	evloop_stop(&r->t.loop);
+	disk_engine_fini(&e);
+	r->blk.engine = NULL;
+	rig_free(r);
+}
+END_TEST
+
+/* More requests than slots, all slow: each is answered once. */
+START_TEST(more_than_slots)
+{
+	struct rig *r = rig_new(false, ALL_FEATURES);
+	struct header h = { T_IN, 0, 0 };
+	struct td_seg s[3] = { td_out(&r->t, &h, 16), td_in(&r->t, 512), td_in(&r->t, 1) };
+	unsigned offered = 0, used = 0, round;
+	struct disk_engine e;
+
+	ck_assert_int_eq(disk_engine_init(&e, host_linux(), &r->t.loop, NULL, NULL), 0);
+	r->blk.engine = &e;
+	r->disk.disk.fd = -1;
+	for (round = 0; round < 3; round++) {
+		while (td_offer_indirect(&r->t, &r->t.ring[0], s, 3) >= 0)
+			offered++;
+		r->blk.n_free -= 200; /* fewer slots than ring entries */
+		td_kick(&r->t, 0);
+		while (used < offered) {
+			disk_reap(&e);
+			td_run(&r->t, 0);
+			disk_engine_wait(&e);
+			while (td_take_used(&r->t, &r->t.ring[0], NULL) >= 0)
+				used++;
+		}
+		r->blk.n_free += 200;
+	}
+	ck_assert_uint_eq(used, 3 * 256);
+	ck_assert_uint_eq(r->disk.reads, used);
+	virtio_set_status(&r->blk.dev, 0);
+	disk_engine_fini(&e);
+	r->blk.engine = NULL;
+	rig_free(r);
+}
+END_TEST
+
 /* Requests made of random segments: each comes back once, and the disk is only ever touched inside (mem_transfer). */
 START_TEST(random_requests)
 {
@@ -583,6 +705,8 @@ int main(void)
 	tcase_add_test(tc, configuration);
 	tcase_add_test(tc, resized);
 	tcase_add_test(tc, takes_turns);
+	tcase_add_test(tc, in_flight);
+	tcase_add_test(tc, more_than_slots);
 	tcase_add_test(tc, random_requests);
 	suite_add_tcase(s, tc);
 	return test_run(s);

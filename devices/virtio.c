@@ -157,8 +157,11 @@ static void deactivate(void *arg)
 /* Under status_lock. */
 static void reset(struct virtio_dev *dev)
 {
-	if (dev->active)
+	if (dev->active) {
 		on_owner(dev, deactivate);
+		if (dev->cls->settle)
+			dev->cls->settle(dev);
+	}
 	pthread_mutex_lock(&dev->lock);
 	clear_registers(dev);
 	if (dev->transport)

@@ -57,6 +57,11 @@ struct virtio_class {
 	void (*activate)(struct virtio_dev *dev);
 	/* Stop using the queues, drop what is in flight; then the core resets them.  Same threads.  Also at the end. */
 	void (*reset)(struct virtio_dev *dev);
+	/*
+	 * Waits until nothing that was in flight touches guest memory any more: at the end of a reset, on the thread that
+	 * resets, holding status_lock alone, so that only the vCPU whose write it is waits, and the loop does not.
+	 */
+	void (*settle)(struct virtio_dev *dev);
 	/* The driver notified queue Q, which is live and whole; there may be nothing new in it.  Same threads. */
 	void (*notify)(struct virtio_dev *dev, unsigned q);
 	/* Device configuration, LEN bytes at OFF, inside config_len.  Under dev->lock, any vCPU.  Write may be NULL. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * virtio_blk.c - requests of one queue, worked on one after the other on the I/O loop.
+ * virtio_blk.c - requests taken from the queues, started on the disk, and answered in the order in which they are done.
+ *
+ * A request that is under way has a slot: a copy of its segments, and where its status goes.  When all slots are taken,
+ * queues wait.  A reset waits until the last slot is free (blk_settle), so nothing writes guest memory after it.
  *
  * A request is a header (16 readable bytes), data, and a status byte, the last writable one; a driver may split these
  * as it likes.  Every request that was taken is handed back exactly once, whatever is in it: a header that cannot be
@@ -10,6 +13,8 @@
 #include "virtio_blk.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
 #include "bits.h"
 #include "segs.h"
 
@@ -74,6 +79,20 @@ static struct virtio_blk *to_blk(struct virtio_dev *dev)
 	return container_of(dev, struct virtio_blk, dev);
 }
 
+/* A request under way. */
+struct blk_slot {
+	struct disk_io io;
+	struct virtio_blk *b;
+	uint16_t q;
+	uint8_t *status;    /* in guest memory */
+	uint32_t room;      /* bytes before it in the writable part */
+	uint32_t written;   /* if it ends well */
+	uint32_t type;
+	uint16_t n_ranges, range; /* of discard and write zeroes: how many, and which is under way */
+	struct blk_range ranges[DISCARD_RANGES];
+	struct virtq_req req;
+};
+
 /* Is [sector, sector + len) inside the disk, in whole sectors?  Its first byte goes to *OFF. */
 static bool range_ok(const struct virtio_blk *b, uint64_t sector, size_t len, uint64_t *off)
 {
@@ -83,129 +102,229 @@ static bool range_ok(const struct virtio_blk *b, uint64_t sector, size_t len, ui
 	       !__builtin_add_overflow(*off, len, &end) && end <= b->disk->size;
 }
 
-/* Each returns a status; *WRITTEN is how many bytes of the writable part it filled. */
-static uint8_t do_read(struct virtio_blk *b, uint64_t sector, struct segs *in, uint32_t *written)
-{
-	uint64_t off;
-	size_t len = in->left;
+/* ---- the end of a request ----------------------------------------------------------------------------------------- */
 
-	if (!range_ok(b, sector, len, &off) || (len && b->disk->ops->readv(b->disk, in->iov, in->n, off)))
-		return S_IOERR;
-	*written = (uint32_t)len;
-	return S_OK;
+static void blk_work(struct virtio_blk *b, unsigned q);
+
+/* Once for all that was done in one turn. */
+static void after_turn(struct disk_after *a)
+{
+	struct virtio_blk *b = container_of(a, struct virtio_blk, after);
+	uint32_t starved = b->starved;
+
+	for (; b->to_signal; b->to_signal &= b->to_signal - 1)
+		virtio_signal(&b->dev, (unsigned)__builtin_ctz(b->to_signal));
+	b->starved = 0;
+	for (; starved && !b->stopping; starved &= starved - 1)
+		blk_work(b, (unsigned)__builtin_ctz(starved));
 }
 
-static uint8_t do_write(struct virtio_blk *b, uint64_t sector, struct segs *out)
+/* Answers, and frees the slot. */
+static void answer(struct blk_slot *s, uint8_t status)
 {
-	uint64_t off;
+	struct virtio_blk *b = s->b;
+	uint32_t written = status == S_OK ? s->written : 0;
 
-	if (b->disk->ro || !range_ok(b, sector, out->left, &off))
-		return S_IOERR;
-	if (out->left && b->disk->ops->writev(b->disk, out->iov, out->n, off))
-		return S_IOERR;
+	if (!b->stopping) {
+		*s->status = status;
+		/* What the driver may trust is a prefix: all of the data and the status behind it, or nothing. */
+		vq_push(&b->dev.queue[s->q].vq, s->req.head, written == s->room ? written + 1 : written);
+		b->to_signal |= BIT(s->q);
+	}
+	b->free[b->n_free++] = (uint16_t)(s - b->slots);
+	disk_call_after(b->engine, &b->after);
+}
+
+static uint8_t status_of(int ret)
+{
+	return !ret ? S_OK : ret == -EOPNOTSUPP ? S_UNSUPP : S_IOERR;
+}
+
+static void next_range(struct blk_slot *s);
+
+/* A step of the request is done. */
+static void io_done(struct disk_io *io, int ret)
+{
+	struct blk_slot *s = container_of(io, struct blk_slot, io);
+	struct virtio_blk *b = s->b;
+	enum disk_op was = io->op;
+
+	if (ret || b->stopping) {
+		/* Only discarding is something that a disk may not know. */
+		answer(s, was == DISK_DISCARD ? status_of(ret) : S_IOERR);
+		return;
+	}
+	if (s->range < s->n_ranges && ++s->range < s->n_ranges) {
+		next_range(s);
+		return;
+	}
 	/* A driver that does not know of flushing takes a write that is done for one that is safe (5.2.6.2). */
-	if (!virtio_has(&b->dev, F_FLUSH) && b->disk->ops->flush(b->disk))
-		return S_IOERR;
-	return S_OK;
+	if ((was == DISK_WRITE || was == DISK_ZERO) && !virtio_has(&b->dev, F_FLUSH)) {
+		io->op = DISK_FLUSH;
+		disk_submit(b->engine, b->disk, io);
+		return;
+	}
+	answer(s, S_OK);
 }
 
-static uint8_t one_range(struct virtio_blk *b, uint32_t type, const struct blk_range *r)
+/* ---- its start ---------------------------------------------------------------------------------------------------- */
+
+/* Each of these has the request under way (and returns true), or nothing to wait for, with *STATUS the answer. */
+static bool transfer(struct blk_slot *s, enum disk_op op, uint64_t sector, struct segs *data, uint8_t *status)
+{
+	struct virtio_blk *b = s->b;
+	uint64_t off;
+
+	*status = S_IOERR;
+	if ((op == DISK_WRITE && b->disk->ro) || !range_ok(b, sector, data->left, &off))
+		return false;
+	s->written = op == DISK_READ ? (uint32_t)data->left : 0;
+	if (!data->left && (op == DISK_READ || virtio_has(&b->dev, F_FLUSH))) {
+		*status = S_OK;
+		return false;
+	}
+	s->io = (struct disk_io){ .op = data->left ? op : DISK_FLUSH, .iov = data->iov, .n = data->n, .off = off, .len = data->left,
+				  .done = io_done };
+	disk_submit(b->engine, b->disk, &s->io);
+	return true;
+}
+
+static bool flush(struct blk_slot *s)
+{
+	s->io = (struct disk_io){ .op = DISK_FLUSH, .done = io_done };
+	disk_submit(s->b->engine, s->b->disk, &s->io);
+	return true;
+}
+
+/* Starts the next range that is not empty.  The ranges were looked at in do_ranges(), and the disk's size is ours. */
+static void next_range(struct blk_slot *s)
+{
+	const struct blk_range *r = &s->ranges[s->range];
+
+	s->io = (struct disk_io){ .op = s->type == T_ZEROES ? DISK_ZERO : DISK_DISCARD, .unmap = le32toh(r->flags) & RANGE_UNMAP,
+				  .off = le64toh(r->sector) * SECTOR, .len = (uint64_t)le32toh(r->sectors) * SECTOR,
+				  .done = io_done };
+	disk_submit(s->b->engine, s->b->disk, &s->io);
+}
+
+static uint8_t range_status(const struct virtio_blk *b, uint32_t type, const struct blk_range *r)
 {
 	uint32_t sectors = le32toh(r->sectors), flags = le32toh(r->flags);
-	uint64_t off, len = (uint64_t)sectors * SECTOR;
-	int ret;
+	uint64_t off;
 
 	/* Unknown flags, and unmap where it means nothing, are unsupported (5.2.6.2). */
 	if (flags & ~(type == T_ZEROES ? RANGE_UNMAP : 0u))
 		return S_UNSUPP;
-	if (sectors > (type == T_ZEROES ? ZEROES_SECTORS : DISCARD_SECTORS) || !range_ok(b, le64toh(r->sector), len, &off))
+	if (sectors > (type == T_ZEROES ? ZEROES_SECTORS : DISCARD_SECTORS) ||
+	    !range_ok(b, le64toh(r->sector), (uint64_t)sectors * SECTOR, &off))
 		return S_IOERR;
-	if (!len)
-		return S_OK;
-	ret = type == T_ZEROES ? b->disk->ops->zero(b->disk, off, len, flags & RANGE_UNMAP) :
-				 b->disk->ops->discard(b->disk, off, len);
-	return !ret ? S_OK : ret == -EOPNOTSUPP ? S_UNSUPP : S_IOERR;
+	return S_OK;
 }
 
-/* All ranges are read before the first is acted on, so that a request that is malformed does nothing. */
-static uint8_t do_ranges(struct virtio_blk *b, uint32_t type, struct segs *out)
+/* All ranges are read and looked at before the first is acted on, so that a request that is malformed does nothing. */
+static bool do_ranges(struct blk_slot *s, struct segs *out, uint8_t *status)
 {
-	struct blk_range r[DISCARD_RANGES];
-	size_t n = out->left / sizeof(r[0]), max = type == T_ZEROES ? 1 : DISCARD_RANGES;
-	uint8_t status = S_OK;
+	struct virtio_blk *b = s->b;
+	size_t n = out->left / sizeof(s->ranges[0]), max = s->type == T_ZEROES ? 1 : DISCARD_RANGES;
+	bool short_or_long = !n || n > max || out->left % sizeof(s->ranges[0]);
 
-	if (!virtio_has(&b->dev, type == T_ZEROES ? F_ZEROES : F_DISCARD))
-		return S_UNSUPP;
-	if (b->disk->ro || !n || n > max || out->left % sizeof(r[0]) || !segs_take(out, r, n * sizeof(r[0])))
-		return S_IOERR;
-	for (size_t i = 0; i < n && status == S_OK; i++)
-		status = one_range(b, type, &r[i]);
-	if (status == S_OK && type == T_ZEROES && !virtio_has(&b->dev, F_FLUSH) && b->disk->ops->flush(b->disk))
-		status = S_IOERR;
-	return status;
-}
-
-static uint8_t do_get_id(struct virtio_blk *b, struct segs *in, uint32_t *written)
-{
-	size_t len = MIN(in->left, sizeof(b->serial));
-
-	*written = (uint32_t)len;
-	return segs_put(in, b->serial, len) ? S_OK : S_IOERR;
-}
-
-static uint8_t execute(struct virtio_blk *b, struct segs *out, struct segs *in, uint32_t *written)
-{
-	struct blk_header h;
-
-	if (!segs_take(out, &h, sizeof(h)))
-		return S_IOERR;
-	switch (le32toh(h.type)) {
-	case T_IN:
-		return do_read(b, le64toh(h.sector), in, written);
-	case T_OUT:
-		return do_write(b, le64toh(h.sector), out);
-	case T_FLUSH:
-		return b->disk->ops->flush(b->disk) ? S_IOERR : S_OK;
-	case T_GET_ID:
-		return do_get_id(b, in, written);
-	case T_DISCARD:
-	case T_ZEROES:
-		return do_ranges(b, le32toh(h.type), out);
-	default:
-		return S_UNSUPP;
-	}
-}
-
-/* False: there is no place for an answer. */
-static bool handle(struct virtio_blk *b, struct virtq *vq)
-{
-	struct segs out = segs_out(&b->req), in = segs_in(&b->req);
-	uint8_t *status = segs_last_byte(&in);
-	size_t room = in.left;
-	uint32_t written = 0;
-
-	if (!status)
+	*status = S_UNSUPP;
+	if (!virtio_has(&b->dev, s->type == T_ZEROES ? F_ZEROES : F_DISCARD))
 		return false;
-	*status = execute(b, &out, &in, &written);
-	/* What the driver may trust is a prefix: all of the data and the status behind it, or nothing. */
-	vq_push(vq, b->req.head, written == room ? written + 1 : written);
+	*status = S_IOERR;
+	if (b->disk->ro || short_or_long || !segs_take(out, s->ranges, n * sizeof(s->ranges[0])))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		*status = range_status(b, s->type, &s->ranges[i]);
+		if (*status != S_OK)
+			return false;
+		if (s->ranges[i].sectors)
+			s->ranges[s->n_ranges++] = s->ranges[i];
+	}
+	if (!s->n_ranges)
+		return false;
+	next_range(s);
 	return true;
 }
 
-static void blk_notify(struct virtio_dev *dev, unsigned q)
+static bool get_id(struct blk_slot *s, struct segs *in, uint8_t *status)
 {
-	struct virtio_blk *b = to_blk(dev);
+	size_t len = MIN(in->left, sizeof(s->b->serial));
+
+	s->written = (uint32_t)len;
+	*status = segs_put(in, s->b->serial, len) ? S_OK : S_IOERR;
+	return false;
+}
+
+static bool start(struct blk_slot *s, struct segs *out, struct segs *in, uint8_t *status)
+{
+	struct blk_header h;
+
+	*status = S_IOERR;
+	if (!segs_take(out, &h, sizeof(h)))
+		return false;
+	s->type = le32toh(h.type);
+	switch (s->type) {
+	case T_IN:
+		return transfer(s, DISK_READ, le64toh(h.sector), in, status);
+	case T_OUT:
+		return transfer(s, DISK_WRITE, le64toh(h.sector), out, status);
+	case T_FLUSH:
+		return flush(s);
+	case T_GET_ID:
+		return get_id(s, in, status);
+	case T_DISCARD:
+	case T_ZEROES:
+		return do_ranges(s, out, status);
+	default:
+		*status = S_UNSUPP;
+		return false;
+	}
+}
+
+/* Takes S from the free slots and starts its request.  False: there is no place for an answer. */
+static bool handle(struct blk_slot *s, unsigned q)
+{
+	struct virtio_blk *b = s->b;
+	struct segs out = segs_out(&s->req), in = segs_in(&s->req);
+	uint8_t status;
+
+	s->status = segs_last_byte(&in);
+	if (!s->status)
+		return false;
+	b->n_free--;
+	s->q = (uint16_t)q;
+	s->room = (uint32_t)in.left;
+	s->written = 0;
+	s->n_ranges = s->range = 0;
+	if (!start(s, &out, &in, &status))
+		answer(s, status);
+	return true;
+}
+
+static void take_requests(struct virtio_blk *b, unsigned q)
+{
+	struct virtio_dev *dev = &b->dev;
 	struct virtq *vq = &dev->queue[q].vq;
 	unsigned n = 0;
 
 	do {
 		vq_notify_off(vq);
-		while (vq_pop(vq, &b->req) == 1) {
-			if (!handle(b, vq)) {
-				virtio_break(dev, "request %u has no room for a status", b->req.head);
+		for (;;) {
+			struct blk_slot *s;
+
+			if (!b->n_free) {
+				b->starved |= BIT(q);
 				return;
 			}
-			virtio_signal(dev, q);
+			s = &b->slots[b->free[b->n_free - 1]];
+			s->b = b;
+			if (vq_pop(vq, &s->req) != 1)
+				break;
+			if (!handle(s, q)) {
+				virtio_break(dev, "request %u has no room for a status", s->req.head);
+				return;
+			}
 			if (++n == BATCH) {
 				virtio_again(dev, q);
 				return;
@@ -213,6 +332,59 @@ static void blk_notify(struct virtio_dev *dev, unsigned q)
 		}
 	} while (vq_notify_on(vq));
 }
+
+static void blk_work(struct virtio_blk *b, unsigned q)
+{
+	take_requests(b, q);
+	disk_kick(b->engine);
+}
+
+static void blk_notify(struct virtio_dev *dev, unsigned q)
+{
+	blk_work(to_blk(dev), q);
+}
+
+/* ---- reset -------------------------------------------------------------------------------------------------------- */
+
+static void blk_activate(struct virtio_dev *dev)
+{
+	to_blk(dev)->stopping = false;
+}
+
+static void blk_reset(struct virtio_dev *dev)
+{
+	struct virtio_blk *b = to_blk(dev);
+
+	b->stopping = true;
+	b->to_signal = b->starved = 0;
+}
+
+struct settling {
+	struct virtio_blk *b;
+	bool settled;
+};
+
+static void look_again(void *arg)
+{
+	struct settling *s = arg;
+
+	disk_reap(s->b->engine);
+	s->settled = s->b->n_free == VIRTIO_BLK_SLOTS;
+}
+
+static void blk_settle(struct virtio_dev *dev)
+{
+	struct settling s = { .b = to_blk(dev) };
+
+	for (;;) {
+		evloop_call(dev->loop, look_again, &s);
+		if (s.settled)
+			return;
+		disk_engine_wait(s.b->engine);
+	}
+}
+
+/* ---- configuration ------------------------------------------------------------------------------------------------ */
 
 static uint8_t physical_exp(uint32_t block_size)
 {
@@ -258,23 +430,36 @@ static const struct virtio_class blk_class = {
 	.name = "virtio-blk",
 	.device_id = 2,
 	.pci_class = 0x010000, /* SCSI storage, as other machines have it */
+	.activate = blk_activate,
+	.reset = blk_reset,
+	.settle = blk_settle,
 	.notify = blk_notify,
 	.config_read = blk_config_read,
 };
 
-void virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, const char *serial,
-		     const struct gmem *mem, struct evloop *loop, struct log *log)
+int virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, struct disk_engine *engine, const char *serial,
+		    const struct gmem *mem, struct evloop *loop, struct log *log, struct tvmm_error *err)
 {
 	uint64_t features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | (disk->ro ? F_RO : F_DISCARD | F_ZEROES);
 
-	b->disk = disk;
-	b->capacity = disk->size / SECTOR;
-	memset(b->serial, 0, sizeof(b->serial));
+	/* A megabyte, of which only what is used is ever touched. */
+	*b = (struct virtio_blk){ .disk = disk, .engine = engine, .capacity = disk->size / SECTOR };
+	b->slots = calloc(VIRTIO_BLK_SLOTS, sizeof(*b->slots));
+	if (!b->slots)
+		return err_set(err, TVMM_E_MEMORY, ENOMEM, name, "out of memory");
+	b->after.fn = after_turn;
+	for (unsigned i = 0; i < VIRTIO_BLK_SLOTS; i++)
+		b->free[b->n_free++] = (uint16_t)(VIRTIO_BLK_SLOTS - 1 - i);
 	memcpy(b->serial, serial, strnlen(serial, sizeof(b->serial)));
 	virtio_init(&b->dev, &blk_class, name, 1, QUEUE_SIZE, sizeof(struct blk_config), features, mem, loop, log);
+	return 0;
 }
 
 void virtio_blk_fini(struct virtio_blk *b)
 {
+	if (!b->slots)
+		return;
 	virtio_fini(&b->dev);
+	free(b->slots);
+	b->slots = NULL;
 }

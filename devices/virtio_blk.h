@@ -6,23 +6,35 @@
 #define TVMM_DEVICES_VIRTIO_BLK_H
 
 #include "disk.h"
+#include "disk_engine.h"
 #include "virtio.h"
 
 #define VIRTIO_BLK_ID_MAX 20
+#define VIRTIO_BLK_SLOTS  256
+
+struct blk_slot;
 
 struct virtio_blk {
 	struct virtio_dev dev;
-	struct disk *disk; /* borrowed */
+	struct disk *disk;          /* borrowed */
+	struct disk_engine *engine; /* borrowed; NULL: each request is done when the notification is */
 	uint64_t capacity; /* in sectors, as the driver is told; under dev.lock */
 	char serial[VIRTIO_BLK_ID_MAX]; /* padded with zeroes */
-	struct virtq_req req;
+
+	/* Requests under way.  The loop's. */
+	struct blk_slot *slots;
+	uint16_t n_free, free[VIRTIO_BLK_SLOTS]; /* a stack, so that few slots stay warm */
+	uint32_t to_signal; /* queues with answers that the driver was not told of; a bit for each */
+	uint32_t starved;   /* queues that wait for a free slot */
+	bool stopping;      /* being reset: what comes back is dropped */
+	struct disk_after after;
 };
 
-/* SERIAL: up to 20 bytes, may be empty. */
-void virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, const char *serial,
-		     const struct gmem *mem, struct evloop *loop, struct log *log);
+/* SERIAL: up to 20 bytes, may be empty.  Allocates. */
+int virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, struct disk_engine *engine, const char *serial,
+		    const struct gmem *mem, struct evloop *loop, struct log *log, struct tvmm_error *err);
 /* The disk has another size, perhaps: the driver is told.  On the loop. */
 void virtio_blk_resized(struct virtio_blk *b);
-void virtio_blk_fini(struct virtio_blk *b);
+void virtio_blk_fini(struct virtio_blk *b); /* harmless on a zeroed or finished structure */
 
 #endif

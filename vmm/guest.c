@@ -115,6 +115,18 @@ static int build_balloon(struct machine *m, struct tvmm_error *err)
 	return ret;
 }
 
+static int build_disks(struct machine *m, struct tvmm_error *err)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; !ret && i < m->n_disks; i++) {
+		struct machine_disk *d = &m->disk[i];
+
+		ret = virtio_blk_init(&d->blk, d->name, d->disk, &m->disk_engine, d->serial, &m->mem, &m->loop, &m->log, err);
+	}
+	return ret;
+}
+
 static int build_devices(struct machine *m, struct tvmm_error *err)
 {
 	int ret;
@@ -130,11 +142,11 @@ static int build_devices(struct machine *m, struct tvmm_error *err)
 	pci_func_init(&m->pci, &m->host_bridge, SLOT_HOST_BRIDGE, "host bridge", 0x1b36, 0x0008, 0x060000, 0, 0x1af4, 0x1100);
 	choose_consoles(m);
 	virtio_rng_init(&m->rng, "rng", &m->mem, &m->loop, &m->log);
-	for (unsigned i = 0; i < m->n_disks; i++)
-		virtio_blk_init(&m->disk[i].blk, m->disk[i].name, m->disk[i].disk, m->disk[i].serial, &m->mem, &m->loop, &m->log);
 	m->guest_ok = true; /* from here on guest_destroy() has something to do */
 
-	ret = build_balloon(m, err);
+	ret = build_disks(m, err);
+	if (!ret)
+		ret = build_balloon(m, err);
 	if (!ret)
 		ret = build_virtio(m, err);
 	if (!ret)

@@ -248,7 +248,9 @@ static int create_host_half(struct machine *m, const struct tvmm_config *cfg, st
 	m->loop_ok = true;
 	m->loop.failed = loop_failed;
 	m->loop.failed_arg = m;
-	ret = memctl_init(&m->memctl, cfg, &m->mem, &m->loop, &m->log, err);
+	ret = m->n_disks ? disk_engine_init(&m->disk_engine, m->host, &m->loop, &m->log, err) : 0;
+	if (!ret)
+		ret = memctl_init(&m->memctl, cfg, &m->mem, &m->loop, &m->log, err);
 	return ret ? ret : open_console(m, cfg, err);
 }
 
@@ -296,6 +298,7 @@ void machine_destroy(struct machine *m)
 	if (m->console_ok)
 		chardev_fini(&m->console);
 	memctl_fini(&m->memctl);
+	disk_engine_fini(&m->disk_engine);
 	if (m->loop_ok)
 		evloop_fini(&m->loop);
 	for (unsigned i = 0; i < m->n_disks; i++)

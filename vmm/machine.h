@@ -21,6 +21,7 @@
 #include "config.h"
 #include "debug_exit.h"
 #include "disk.h"
+#include "disk_engine.h"
 #include "evloop.h"
 #include "hostmem.h"
 #include "initramfs.h"
@@ -73,6 +74,7 @@ struct machine {
 	unsigned n_initrds;
 	struct cmdline cmdline;
 	struct initramfs initramfs; /* made by us, for a disk without an initrd; else empty */
+	struct disk_engine disk_engine; /* when there are disks */
 	struct machine_disk *disk;
 	unsigned n_disks;
 	bool loop_ok, console_ok;

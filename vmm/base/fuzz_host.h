@@ -142,6 +142,12 @@ static inline int fuzz_fstat(const struct host *h, int fd, struct stat *st)
 	return ret;
 }
 
+static inline int fuzz_fstatfs(const struct host *h, int fd, struct statfs *fs)
+{
+	fuzz_fd_of(h, fd);
+	return -ENOSYS;
+}
+
 static inline int fuzz_fcntl(const struct host *h, int fd, int cmd, uintptr_t arg)
 {
 	const struct fuzz_fd *f = fuzz_fd_of(h, fd);
@@ -377,7 +383,7 @@ static inline uint64_t fuzz_now(const struct host *h)
 static inline void fuzz_host_init(struct fuzz_host *fh)
 {
 	*fh = (struct fuzz_host){
-		.h = { .open = fuzz_open, .close = fuzz_close, .fstat = fuzz_fstat, .fcntl = fuzz_fcntl,
+		.h = { .open = fuzz_open, .close = fuzz_close, .fstat = fuzz_fstat, .fstatfs = fuzz_fstatfs, .fcntl = fuzz_fcntl,
 		       .ioctl = fuzz_ioctl, .readv = fuzz_readv, .writev = fuzz_writev, .recv = fuzz_recv,
 		       .send = fuzz_send, .preadv = fuzz_preadv, .pwritev = fuzz_pwritev, .fdatasync = fuzz_fdatasync,
 		       .fallocate = fuzz_fallocate, .eventfd = fuzz_eventfd, .epoll_create = fuzz_epoll_create,

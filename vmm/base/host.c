@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,6 +44,11 @@ static int linux_close(const struct host *h, int fd)
 static int linux_fstat(const struct host *h, int fd, struct stat *st)
 {
 	return ret_int(fstat(fd, st));
+}
+
+static int linux_fstatfs(const struct host *h, int fd, struct statfs *fs)
+{
+	return ret_int(fstatfs(fd, fs));
 }
 
 static int linux_fcntl(const struct host *h, int fd, int cmd, uintptr_t arg)
@@ -83,6 +89,16 @@ static ssize_t linux_preadv(const struct host *h, int fd, const struct iovec *io
 static ssize_t linux_pwritev(const struct host *h, int fd, const struct iovec *iov, int n, off_t off)
 {
 	return ret_size(pwritev(fd, iov, n, off));
+}
+
+static ssize_t linux_preadv2(const struct host *h, int fd, const struct iovec *iov, int n, off_t off, int flags)
+{
+	return ret_size(preadv2(fd, iov, n, off, flags));
+}
+
+static ssize_t linux_pwritev2(const struct host *h, int fd, const struct iovec *iov, int n, off_t off, int flags)
+{
+	return ret_size(pwritev2(fd, iov, n, off, flags));
 }
 
 static int linux_fdatasync(const struct host *h, int fd)
@@ -128,6 +144,16 @@ static int linux_pidfd_self(const struct host *h)
 static int linux_mincore(const struct host *h, void *addr, size_t len, unsigned char *vec)
 {
 	return ret_int(mincore(addr, len, vec));
+}
+
+static int linux_uring_setup(const struct host *h, unsigned entries, struct io_uring_params *p)
+{
+	return ret_int((int)syscall(SYS_io_uring_setup, entries, p)); /* always close-on-exec */
+}
+
+static int linux_uring_enter(const struct host *h, int fd, unsigned submit, unsigned wait, unsigned flags)
+{
+	return ret_int((int)syscall(SYS_io_uring_enter, fd, submit, wait, flags, NULL, 0));
 }
 
 static int linux_eventfd(const struct host *h, unsigned initial, int flags)
@@ -189,6 +215,7 @@ const struct host *host_linux(void)
 		.open = linux_open,
 		.close = linux_close,
 		.fstat = linux_fstat,
+		.fstatfs = linux_fstatfs,
 		.fcntl = linux_fcntl,
 		.ioctl = linux_ioctl,
 		.readv = linux_readv,
@@ -197,6 +224,8 @@ const struct host *host_linux(void)
 		.send = linux_send,
 		.preadv = linux_preadv,
 		.pwritev = linux_pwritev,
+		.preadv2 = linux_preadv2,
+		.pwritev2 = linux_pwritev2,
 		.fdatasync = linux_fdatasync,
 		.fallocate = linux_fallocate,
 		.mmap = linux_mmap,
@@ -205,6 +234,8 @@ const struct host *host_linux(void)
 		.process_madvise = linux_process_madvise,
 		.pidfd_self = linux_pidfd_self,
 		.mincore = linux_mincore,
+		.uring_setup = linux_uring_setup,
+		.uring_enter = linux_uring_enter,
 		.eventfd = linux_eventfd,
 		.epoll_create = linux_epoll_create,
 		.epoll_ctl = linux_epoll_ctl,

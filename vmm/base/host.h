@@ -16,12 +16,15 @@
 #include <sys/uio.h>
 
 struct epoll_event;
+struct io_uring_params;
+struct statfs;
 struct pollfd;
 
 struct host {
 	int (*open)(const struct host *h, const char *path, int flags, mode_t mode); /* O_CLOEXEC is added */
 	int (*close)(const struct host *h, int fd);
 	int (*fstat)(const struct host *h, int fd, struct stat *st);
+	int (*fstatfs)(const struct host *h, int fd, struct statfs *fs);
 	int (*fcntl)(const struct host *h, int fd, int cmd, uintptr_t arg);
 	int (*ioctl)(const struct host *h, int fd, unsigned long req, uintptr_t arg);
 	ssize_t (*readv)(const struct host *h, int fd, const struct iovec *iov, int n);
@@ -30,6 +33,9 @@ struct host {
 	ssize_t (*send)(const struct host *h, int fd, const void *buf, size_t len, int flags);
 	ssize_t (*preadv)(const struct host *h, int fd, const struct iovec *iov, int n, off_t off);
 	ssize_t (*pwritev)(const struct host *h, int fd, const struct iovec *iov, int n, off_t off);
+	/* With flags (RWF_NOWAIT). */
+	ssize_t (*preadv2)(const struct host *h, int fd, const struct iovec *iov, int n, off_t off, int flags);
+	ssize_t (*pwritev2)(const struct host *h, int fd, const struct iovec *iov, int n, off_t off, int flags);
 	int (*fdatasync)(const struct host *h, int fd);
 	int (*fallocate)(const struct host *h, int fd, int mode, off_t off, off_t len);
 	int (*mmap)(const struct host *h, void **out, void *addr, size_t len, int prot, int flags, int fd, off_t off);
@@ -39,6 +45,8 @@ struct host {
 	ssize_t (*process_madvise)(const struct host *h, int pidfd, const struct iovec *iov, int n, int advice);
 	int (*pidfd_self)(const struct host *h);
 	int (*mincore)(const struct host *h, void *addr, size_t len, unsigned char *vec);
+	int (*uring_setup)(const struct host *h, unsigned entries, struct io_uring_params *p);
+	int (*uring_enter)(const struct host *h, int fd, unsigned submit, unsigned wait, unsigned flags);
 	int (*eventfd)(const struct host *h, unsigned initial, int flags);
 	int (*epoll_create)(const struct host *h);
 	int (*epoll_ctl)(const struct host *h, int epfd, int op, int fd, struct epoll_event *ev);
