@@ -156,6 +156,46 @@ static int linux_uring_enter(const struct host *h, int fd, unsigned submit, unsi
 	return ret_int((int)syscall(SYS_io_uring_enter, fd, submit, wait, flags, NULL, 0));
 }
 
+static int linux_socket(const struct host *h, int domain, int type, int protocol)
+{
+	return ret_int(socket(domain, type | SOCK_CLOEXEC, protocol));
+}
+
+static int linux_bind(const struct host *h, int fd, const struct sockaddr *addr, unsigned len)
+{
+	return ret_int(bind(fd, addr, len));
+}
+
+static int linux_listen(const struct host *h, int fd, int backlog)
+{
+	return ret_int(listen(fd, backlog));
+}
+
+static int linux_accept(const struct host *h, int fd, int flags)
+{
+	return ret_int(accept4(fd, NULL, NULL, flags | SOCK_CLOEXEC));
+}
+
+static int linux_connect(const struct host *h, int fd, const struct sockaddr *addr, unsigned len)
+{
+	return ret_int(connect(fd, addr, len));
+}
+
+static int linux_getsockopt(const struct host *h, int fd, int level, int name, void *val, unsigned *len)
+{
+	return ret_int(getsockopt(fd, level, name, val, len));
+}
+
+static int linux_fchmod(const struct host *h, int fd, mode_t mode)
+{
+	return ret_int(fchmod(fd, mode));
+}
+
+static int linux_unlink(const struct host *h, const char *path)
+{
+	return ret_int(unlink(path));
+}
+
 static int linux_eventfd(const struct host *h, unsigned initial, int flags)
 {
 	return ret_int(eventfd(initial, flags | EFD_CLOEXEC));
@@ -236,6 +276,14 @@ const struct host *host_linux(void)
 		.mincore = linux_mincore,
 		.uring_setup = linux_uring_setup,
 		.uring_enter = linux_uring_enter,
+		.socket = linux_socket,
+		.bind = linux_bind,
+		.listen = linux_listen,
+		.accept = linux_accept,
+		.connect = linux_connect,
+		.getsockopt = linux_getsockopt,
+		.fchmod = linux_fchmod,
+		.unlink = linux_unlink,
 		.eventfd = linux_eventfd,
 		.epoll_create = linux_epoll_create,
 		.epoll_ctl = linux_epoll_ctl,

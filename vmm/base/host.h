@@ -19,6 +19,7 @@ struct epoll_event;
 struct io_uring_params;
 struct statfs;
 struct pollfd;
+struct sockaddr;
 
 struct host {
 	int (*open)(const struct host *h, const char *path, int flags, mode_t mode); /* O_CLOEXEC is added */
@@ -47,6 +48,14 @@ struct host {
 	int (*mincore)(const struct host *h, void *addr, size_t len, unsigned char *vec);
 	int (*uring_setup)(const struct host *h, unsigned entries, struct io_uring_params *p);
 	int (*uring_enter)(const struct host *h, int fd, unsigned submit, unsigned wait, unsigned flags);
+	int (*socket)(const struct host *h, int domain, int type, int protocol); /* SOCK_CLOEXEC is added */
+	int (*bind)(const struct host *h, int fd, const struct sockaddr *addr, unsigned len);
+	int (*listen)(const struct host *h, int fd, int backlog);
+	int (*accept)(const struct host *h, int fd, int flags);                  /* SOCK_CLOEXEC is added */
+	int (*connect)(const struct host *h, int fd, const struct sockaddr *addr, unsigned len);
+	int (*getsockopt)(const struct host *h, int fd, int level, int name, void *val, unsigned *len);
+	int (*fchmod)(const struct host *h, int fd, mode_t mode);
+	int (*unlink)(const struct host *h, const char *path);
 	int (*eventfd)(const struct host *h, unsigned initial, int flags);
 	int (*epoll_create)(const struct host *h);
 	int (*epoll_ctl)(const struct host *h, int epfd, int op, int fd, struct epoll_event *ev);
