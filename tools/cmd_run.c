@@ -22,6 +22,7 @@
 #include "keyboard.h"
 #include "opts.h"
 #include "result.h"
+#include "rundir.h"
 #include "say.h"
 #include "terminal.h"
 
@@ -35,6 +36,7 @@ struct run_args {
 	struct tvmm_config *cfg;
 	const char *result_file;
 	const char *timeout; /* as written */
+	const char *name, *control; /* likewise; NULL: not given */
 	uint64_t timeout_ns;
 	int escape_key;
 	int log_level;
@@ -48,6 +50,7 @@ enum why { WHY_GUEST, WHY_TIMEOUT, WHY_SIGNAL, WHY_KEY };
 struct run {
 	const struct run_args *args;
 	struct tvmm_vm *vm;
+	struct rundir_place place;
 	struct keyboard keyboard; /* if console_stdio */
 	int signals;              /* read end of the handlers' pipe */
 	bool watch_stdout;        /* it is a pipe: its reader may go */
@@ -82,6 +85,8 @@ static int take_config(struct run_args *args, const char *name, const char *valu
 		args->console_stdio = !strcmp(value, "stdio");
 	if (!strcmp(name, "on-panic"))
 		args->on_panic_given = true;
+	if (!strcmp(name, "name"))
+		args->name = value;
 	return 0;
 }
 
@@ -94,7 +99,7 @@ static int take_option(struct run_args *args, const struct opt *opt, const char 
 		return take_config(args, opt->name, value, err);
 	case OPT_TIMEOUT:
 		args->timeout = value;
-		return opts_duration(value, &args->timeout_ns, err);
+		return opts_duration("--timeout", value, &args->timeout_ns, err);
 	case OPT_RESULT_FILE:
 		args->result_file = value;
 		return 0;
@@ -111,6 +116,10 @@ static int take_option(struct run_args *args, const struct opt *opt, const char 
 	case OPT_HELP:
 		args->help |= on;
 		return 0;
+	case OPT_CONTROL:
+		args->control = value;
+		return 0;
+	case OPT_WAIT:
 	case OPT_JSON:
 		break;
 	}
@@ -398,6 +407,31 @@ static void on_log(void *arg, int level, const char *line)
 	say_log(level, line);
 }
 
+/*
+ * A machine with a name has a control socket, where other commands look for it.  Where no folder can be had for that, the
+ * machine runs all the same.
+ */
+static int choose_control(struct run *r, struct tvmm_error *err)
+{
+	const struct run_args *args = r->args;
+
+	if (args->dry_run)
+		return 0;
+	if (args->control)
+		return tvmm_config_set(args->cfg, "control", args->control, err);
+	if (!args->name)
+		return 0;
+	if (rundir_make(&r->place, args->name, err)) {
+		char text[512];
+
+		say_describe(err, text, sizeof(text));
+		if (!args->quiet)
+			say_note("tinyvmm: no control socket: %s", text);
+		return 0;
+	}
+	return tvmm_config_set(args->cfg, "control", r->place.config, err);
+}
+
 /* What depends on where the command runs rather than on what was asked. */
 static int finish_config(struct run *r, struct tvmm_error *err)
 {
@@ -412,8 +446,9 @@ static int finish_config(struct run *r, struct tvmm_error *err)
 		if (ret)
 			return ret;
 	}
-	if (!args->console_stdio || args->dry_run)
-		return 0;
+	ret = choose_control(r, err);
+	if (ret || !args->console_stdio || args->dry_run)
+		return ret;
 	ret = keyboard_open(&r->keyboard, STDIN_FILENO, args->escape_key, err);
 	if (ret)
 		return ret;
@@ -514,6 +549,7 @@ int cmd_run(char *const argv[])
 		unwatch_signals();
 	if (!r.abandoned) {
 		tvmm_vm_free(r.vm);
+		rundir_remove(&r.place);
 		keyboard_close(&r.keyboard);
 	}
 	tvmm_config_free(args.cfg);

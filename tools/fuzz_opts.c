@@ -72,7 +72,7 @@ static void values(const char *text)
 	uint64_t ns = 0;
 	int v = -99;
 
-	if (!opts_duration(text, &ns, &err))
+	if (!opts_duration("--timeout", text, &ns, &err))
 		FUZZ_ASSERT(ns && ns <= year + 3600ull * 1000000000ull);
 	else
 		check_error(&err);

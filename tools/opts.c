@@ -13,7 +13,8 @@
 
 #define RUN (1u << VERB_RUN)
 #define CHECK (1u << VERB_CHECK)
-#define EVERY (RUN | CHECK | 1u << VERB_VERSION | 1u << VERB_HELP)
+#define MEM (1u << VERB_MEM)
+#define EVERY (RUN | MEM | CHECK | 1u << VERB_VERSION | 1u << VERB_HELP)
 
 static const struct opt table[] = {
 	{ OPT_CONFIG, 'k', "kernel", {}, "FILE", "Machine", "the kernel: a bzImage or an ELF vmlinux", RUN },
@@ -25,7 +26,7 @@ static const struct opt table[] = {
 	{ OPT_CONFIG, 'm', "memory", {}, "SIZE[,min=S][,reclaim=off|report|auto][,weight=N]", "Machine",
 	  "guest memory: 512 (MiB), 512M, 2G; default 1G", RUN },
 	{ OPT_CONFIG, 'c', "cpus", {}, "N", "Machine", "virtual CPUs; default 1", RUN },
-	{ OPT_CONFIG, 0, "name", {}, "NAME", "Machine", "a name for logs and threads", RUN },
+	{ OPT_CONFIG, 0, "name", {}, "NAME", "Machine", "a name, by which the other commands find the machine", RUN },
 	{ OPT_CONFIG, 0, "modules", {}, "DIR", "Machine", "the kernel's modules, for a disk without an initrd", RUN },
 	{ OPT_CONFIG, 0, "no-defaults", {}, NULL, "Machine", "pass the kernel's command line exactly as given", RUN },
 	{ OPT_CONFIG, 0, "console", {}, "stdio|file=FILE|fd=IN[:OUT]|none", "Console",
@@ -39,11 +40,13 @@ static const struct opt table[] = {
 	{ OPT_CONFIG, 0, "debug-exit", {}, "[=PORT]", "Run",
 	  "let the guest end the machine by a write to a port,\n0xf4 unless given; exit code value * 2 + 1", RUN },
 	{ OPT_RESULT_FILE, 0, "result-file", {}, "FILE", "Run", "write why and how the run ended, as JSON", RUN },
+	{ OPT_CONTROL, 0, "control", {}, "FILE|none", "Run", "the control socket; default: one for each machine with a name", RUN },
 	{ OPT_DRY_RUN, 0, "dry-run", {}, NULL, "Run", "build the machine, describe it on stdout, do not start it", RUN },
 	{ OPT_LOG_LEVEL, 0, "log-level", {}, "error|warn|info|debug", "Run", "how much to say on stderr; default warn",
 	  RUN },
 	{ OPT_QUIET, 'q', "quiet", {}, NULL, "Run", "errors only", RUN },
-	{ OPT_JSON, 0, "json", {}, NULL, "Output", "the same, for programs", CHECK },
+	{ OPT_WAIT, 0, "wait", {}, "[=TIME]", "Memory", "until the guest has come to its target, TIME at most; exit code 124", MEM },
+	{ OPT_JSON, 0, "json", {}, NULL, "Output", "the same, for programs", CHECK | MEM },
 	{ OPT_HELP, 'h', "help", {}, NULL, "Help", "this text", EVERY },
 };
 
@@ -54,6 +57,7 @@ static const struct {
 	const char *help;
 } verbs[] = {
 	{ VERB_RUN, "run", "[run] --kernel FILE [OPTION]...", "boot a Linux kernel in a virtual machine" },
+	{ VERB_MEM, "mem", "mem NAME [SIZE|auto|trim] [OPTION]...", "see or set what a machine's guest has of its memory" },
 	{ VERB_CHECK, "check", "check [--json]", "can this machine run virtual machines, and if not, why?" },
 	{ VERB_VERSION, "version", "version", "print the version (also --version, -V)" },
 	{ VERB_HELP, "help", "help [COMMAND]", "explain a command" },
@@ -225,6 +229,10 @@ int opts_next(struct opts_walk *walk, const struct opt **out, const char **value
 	const char *arg = walk->argv[walk->next], *eq, *next;
 	const struct opt *opt;
 
+	while (arg && arg[0] != '-' && walk->n_words < walk->max_words) {
+		walk->word[walk->n_words++] = arg;
+		arg = walk->argv[++walk->next];
+	}
 	if (!arg)
 		return 0;
 	walk->next++;
@@ -338,7 +346,7 @@ void opts_help_short(FILE *out)
 	fputs("tinyvmm boots a Linux kernel in a virtual machine, on /dev/kvm.\n"
 	      "\n"
 	      "usage: tinyvmm [run] --kernel FILE [OPTION]...\n"
-	      "       tinyvmm check | version | help [COMMAND]\n"
+	      "       tinyvmm mem | check | version | help [COMMAND]\n"
 	      "\n"
 	      "  tinyvmm check                                   # can this machine run virtual machines?\n"
 	      "  tinyvmm --kernel bzImage --disk rootfs.img      # boot a kernel and a disk\n"
@@ -352,27 +360,27 @@ void opts_help_short(FILE *out)
 
 /* ---- values ----------------------------------------------------------------------------------------------------- */
 
-static int bad_duration(const char *value, const char *what, struct tvmm_error *err)
+static int bad_duration(const char *option, const char *value, const char *what, struct tvmm_error *err)
 {
-	int ret = say_fill(err, TVMM_E_CONFIG, 0, "--timeout", "'%.60s' is %s", value, what);
+	int ret = say_fill(err, TVMM_E_CONFIG, 0, option, "'%.60s' is %s", value, what);
 
 	say_fill_hint(err, "write seconds, or a number with s, m or h: 5, 1.5s, 2m, 1h");
 	return ret;
 }
 
-int opts_duration(const char *value, uint64_t *ns, struct tvmm_error *err)
+int opts_duration(const char *option, const char *value, uint64_t *ns, struct tvmm_error *err)
 {
 	static const uint64_t second = 1000000000, longest = 365 * 24 * 3600ull;
 	uint64_t whole = 0, fraction = 0, unit = 1, scale = second;
 	const char *s = value;
 
 	if (*s < '0' || *s > '9')
-		return bad_duration(value, "not a time", err);
+		return bad_duration(option, value, "not a time", err);
 	for (; *s >= '0' && *s <= '9'; s++)
 		whole = whole > longest ? whole : whole * 10 + (uint64_t)(*s - '0');
 	if (*s == '.') {
 		if (s[1] < '0' || s[1] > '9')
-			return bad_duration(value, "not a time", err);
+			return bad_duration(option, value, "not a time", err);
 		for (s++; *s >= '0' && *s <= '9'; s++) {
 			scale /= 10; /* digits below a nanosecond count nothing */
 			fraction += (uint64_t)(*s - '0') * scale;
@@ -380,13 +388,35 @@ int opts_duration(const char *value, uint64_t *ns, struct tvmm_error *err)
 	}
 	if (*s) {
 		if (!strchr("smh", *s) || s[1])
-			return bad_duration(value, "not a time", err);
+			return bad_duration(option, value, "not a time", err);
 		unit = *s == 's' ? 1 : *s == 'm' ? 60 : 3600;
 	}
 	if (whole > longest / unit)
-		return bad_duration(value, "more than a year", err);
+		return bad_duration(option, value, "more than a year", err);
 	*ns = whole * unit * second + fraction * unit;
-	return *ns ? 0 : bad_duration(value, "no time at all", err);
+	return *ns ? 0 : bad_duration(option, value, "no time at all", err);
+}
+
+int opts_size(const char *value, uint64_t *bytes, struct tvmm_error *err)
+{
+	static const char suffixes[] = "KMGT";
+	const char *s = value, *suffix;
+	unsigned shift = 20;
+	uint64_t v = 0;
+	int ret;
+
+	for (; *s >= '0' && *s <= '9'; s++)
+		v = v >> 40 ? v : v * 10 + (uint64_t)(*s - '0');
+	suffix = *s ? strchr(suffixes, *s & ~0x20) : NULL;
+	if (suffix)
+		shift = 10 * (unsigned)(suffix - suffixes + 1);
+	if (s > value && (!*s || (suffix && !s[1])) && v && v <= UINT64_MAX >> shift) {
+		*bytes = v << shift;
+		return 0;
+	}
+	ret = say_fill(err, TVMM_E_CONFIG, 0, NULL, "'%.60s' is not a size", value);
+	say_fill_hint(err, "write a whole number of MiB, or one with K, M, G or T: 512, 512M, 2G");
+	return ret;
 }
 
 int opts_escape(const char *value, int *key, struct tvmm_error *err)

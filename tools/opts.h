@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include "tinyvmm.h"
 
-enum opts_verb { VERB_NONE, VERB_RUN, VERB_CHECK, VERB_VERSION, VERB_HELP };
+enum opts_verb { VERB_NONE, VERB_RUN, VERB_MEM, VERB_CHECK, VERB_VERSION, VERB_HELP };
 
 enum opts_id {
 	OPT_CONFIG,  /* the library's: goes to tvmm_config_set() under its long name */
@@ -24,6 +24,8 @@ enum opts_id {
 	OPT_LOG_LEVEL,
 	OPT_QUIET,
 	OPT_ESCAPE,
+	OPT_CONTROL,
+	OPT_WAIT,
 	OPT_JSON,
 	OPT_HELP,
 };
@@ -39,11 +41,16 @@ struct opt {
 	unsigned verbs;         /* bit per enum opts_verb */
 };
 
+enum { OPTS_WORDS_MAX = 3 };
+
 /* A walk over arguments: ARGV is NULL-terminated, NEXT the next one to look at. */
 struct opts_walk {
 	enum opts_verb verb;
 	char *const *argv;
 	unsigned next;
+	unsigned max_words;               /* that the verb takes beside its options */
+	unsigned n_words;                 /* seen so far */
+	const char *word[OPTS_WORDS_MAX];
 };
 
 /*
@@ -63,8 +70,10 @@ void opts_help(enum opts_verb verb, FILE *out);
 /* The twelve lines for who has typed nothing. */
 void opts_help_short(FILE *out);
 
-/* "5", "1.5s", "2m", "1h" to nanoseconds. */
-int opts_duration(const char *value, uint64_t *ns, struct tvmm_error *err);
+/* "5", "1.5s", "2m", "1h" to nanoseconds; OPTION for what is said of anything else. */
+int opts_duration(const char *option, const char *value, uint64_t *ns, struct tvmm_error *err);
+/* "512" (MiB), "512M", "2G" to bytes. */
+int opts_size(const char *value, uint64_t *bytes, struct tvmm_error *err);
 /* "^]" or "none" to the key's code or -1. */
 int opts_escape(const char *value, int *key, struct tvmm_error *err);
 int opts_log_level(const char *value, int *level, struct tvmm_error *err);

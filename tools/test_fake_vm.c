@@ -6,6 +6,9 @@
  * the console, "echo" copies console input to output in hexadecimal until a byte 'q' comes, "sleep=MS" waits,
  * "off", "reboot", "panic", "triple", "kvm", "host" end it so, "exit=V" does by its debug-exit port if it has one, "segv"
  * crashes the process, and the end of the text waits for a request.  "deaf" makes it ignore a stop; "sizes" has it tell the console's; "nostart" and "nocreate" fail those calls.  A power button press ends it as a power-off.
+ *
+ * Its memory is a number: the guest is where it is asked to be at once, but for "lazy", which stays where it is.  The
+ * control socket is the real one.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,14 +21,21 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "bits.h"
 #include "config.h"
+#include "control.h"
 #include "error.h"
+#include "host.h"
 
 struct tvmm_vm {
 	char script[512];
 	int in_fd, out_fd;
 	int wake, done; /* eventfds */
-	bool started, deaf, has_exit, tells_sizes;
+	bool started, deaf, has_exit, tells_sizes, lazy;
+	enum config_reclaim reclaim;
+	_Atomic uint64_t configured, min, target;
+	_Atomic bool fixed;
+	struct control *control;
 	int32_t exit_status; /* set before the reason */
 	atomic_int request;
 	atomic_int reason;
@@ -77,8 +87,66 @@ int tvmm_vm_create(struct tvmm_vm **out, const struct tvmm_config *cfg, struct t
 	vm->out_fd = cfg->console.kind == CONFIG_CONSOLE_FD ? cfg->console.out_fd : -1;
 	vm->wake = eventfd(0, EFD_CLOEXEC);
 	vm->done = eventfd(0, EFD_CLOEXEC);
-	*out = vm;
+	vm->lazy = strstr(vm->script, "lazy");
+	vm->configured = vm->target = cfg->memory;
+	vm->min = cfg->memory_min ? cfg->memory_min : MIB(64);
+	vm->reclaim = cfg->reclaim;
+	if (cfg->control) {
+		struct control_desc d = { .host = host_linux(), .vm = vm, .path = cfg->control, .cpus = cfg->cpus,
+					  .name = cfg->name[0] ? cfg->name : "tinyvmm" };
+
+		ret = control_create(&vm->control, &d, err);
+		if (ret)
+			tvmm_vm_free(vm);
+	}
+	if (!ret)
+		*out = vm;
+	return ret;
+}
+
+int tvmm_vm_stats(struct tvmm_vm *vm, struct tvmm_stats *stats)
+{
+	*stats = (struct tvmm_stats){ .size = sizeof(*stats), .exits_user = 1234, .exits_pio = 1000, .exits_mmio = 234,
+				      .ns_to_run = vm->started ? 4000000 : 0, .memory_configured = vm->configured };
 	return 0;
+}
+
+int tvmm_vm_memory(struct tvmm_vm *vm, struct tvmm_memory *m)
+{
+	*m = (struct tvmm_memory){ .size = sizeof(*m), .configured = vm->configured, .min = vm->min, .target = vm->target,
+				   .actual = vm->lazy ? vm->configured : vm->target, .resident = vm->configured / 4,
+				   .huge = vm->configured / 8, .reported = MIB(100), .weight = 100,
+				   .reclaim = (int32_t)vm->reclaim, .driver = !vm->lazy, .fixed = vm->fixed };
+	if (vm->reclaim == CONFIG_RECLAIM_AUTO && !vm->fixed) {
+		m->stall_permille = 3;
+		m->decided_ms = 1500;
+		snprintf(m->pressure, sizeof(m->pressure), "green");
+		snprintf(m->decision, sizeof(m->decision), "the host has plenty");
+	}
+	return 0;
+}
+
+int tvmm_vm_set_memory(struct tvmm_vm *vm, uint64_t bytes, struct tvmm_error *err)
+{
+	if (!vm->reclaim)
+		return err_set(err, TVMM_E_UNSUPPORTED, EOPNOTSUPP, "memory", "this machine runs with reclaim=off");
+	if (bytes && (bytes < vm->min || bytes > vm->configured))
+		return err_set(err, TVMM_E_CONFIG, EINVAL, "memory", "%lu MiB is %s of this machine, %lu MiB", bytes >> 20,
+			       bytes < vm->min ? "below the minimum" : "above the size",
+			       (bytes < vm->min ? vm->min : vm->configured) >> 20);
+	vm->fixed = bytes;
+	vm->target = bytes ? bytes : vm->configured;
+	return 0;
+}
+
+int tvmm_vm_trim_memory(struct tvmm_vm *vm, struct tvmm_error *err)
+{
+	return vm->lazy ? err_set(err, TVMM_E_UNSUPPORTED, ENODEV, "memory", "the guest has no balloon driver running") : 0;
+}
+
+int tvmm_vm_disk_refresh(struct tvmm_vm *vm, unsigned index, struct tvmm_error *err)
+{
+	return index ? err_set(err, TVMM_E_CONFIG, 0, NULL, "there is no disk %u", index) : 0;
 }
 
 static bool asked_to_end(const struct tvmm_vm *vm)
@@ -202,6 +270,7 @@ int tvmm_vm_console_resize(struct tvmm_vm *vm, unsigned cols, unsigned rows)
 
 int tvmm_vm_wait(struct tvmm_vm *vm, int timeout_ms, struct tvmm_result *result)
 {
+	*result = (struct tvmm_result){ .size = sizeof(*result) };
 	result->reason = vm->reason;
 	result->exit_status = result->reason ? vm->exit_status : 0;
 	return vm->reason ? 0 : -ETIMEDOUT;
@@ -226,6 +295,7 @@ void tvmm_vm_free(struct tvmm_vm *vm)
 		tvmm_vm_request(vm, TVMM_REQ_STOP, NULL);
 		pthread_join(vm->thread, NULL);
 	}
+	control_destroy(vm->control);
 	close(vm->wake);
 	close(vm->done);
 	free(vm);

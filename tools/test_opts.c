@@ -131,11 +131,11 @@ START_TEST(durations)
 	uint64_t ns;
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		ck_assert_int_eq(opts_duration(good[i].text, &ns, &err), 0);
+		ck_assert_int_eq(opts_duration("--timeout", good[i].text, &ns, &err), 0);
 		ck_assert_uint_eq(ns, good[i].ns);
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		ck_assert_msg(opts_duration(bad[i], &ns, &err) == -EINVAL, "'%s' was taken", bad[i]);
+		ck_assert_msg(opts_duration("--timeout", bad[i], &ns, &err) == -EINVAL, "'%s' was taken", bad[i]);
 }
 END_TEST
 

@@ -333,6 +333,15 @@ static int set_modules(struct tvmm_config *cfg, const char *value, struct tvmm_e
 	return value_list_path("modules", value, &cfg->modules, err);
 }
 
+static int set_control(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
+{
+	if (strcmp(value, "none"))
+		return value_list_path("control", value, &cfg->control, err);
+	free(cfg->control);
+	cfg->control = NULL;
+	return 0;
+}
+
 static int set_name(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
 {
 	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
@@ -429,11 +438,11 @@ static int set_no_defaults(struct tvmm_config *cfg, const char *value, struct tv
 /* The names stand apart so that word_unknown() can look through them; the order of the two lists is the same. */
 static const char *const key_names[] = { "kernel",	"initrd", "append",    "disk",	   "memory",	  "cpus", "console",
 					 "console-log", "name",	  "on-reboot", "on-panic", "no-defaults",
-					 "modules",	"debug-exit", NULL };
+					 "modules",	"debug-exit", "control", NULL };
 static int (*const key_setters[])(struct tvmm_config *cfg, const char *value, struct tvmm_error *err) = {
 	set_kernel,  set_initrd,      set_append, set_disk,	 set_memory,   set_cpus,
 	set_console, set_console_log, set_name,	  set_on_reboot, set_on_panic, set_no_defaults,
-	set_modules, set_debug_exit,
+	set_modules, set_debug_exit,  set_control,
 };
 static_assert(ARRAY_SIZE(key_names) == ARRAY_SIZE(key_setters) + 1, "every key has its function");
 
@@ -466,6 +475,7 @@ void tvmm_config_free(struct tvmm_config *cfg)
 	free(cfg->console.path);
 	free(cfg->console_log);
 	free(cfg->modules);
+	free(cfg->control);
 	free(cfg);
 }
 
@@ -480,7 +490,7 @@ int tvmm_config_set(struct tvmm_config *cfg, const char *key, const char *value,
 	if (!key_names[i])
 		return word_unknown(err, word_show(key).s, "unknown key", key, key_names,
 				"kernel, initrd, append, disk, memory, cpus, console, console-log, name, on-reboot, "
-				"on-panic, no-defaults, modules, debug-exit");
+				"on-panic, no-defaults, modules, debug-exit, control");
 	if (!value && key_setters[i] != set_no_defaults && key_setters[i] != set_debug_exit)
 		return err_set(err, TVMM_E_CONFIG, 0, key, "a value is missing");
 	return key_setters[i](cfg, value, err);

@@ -65,6 +65,7 @@ struct tvmm_config {
 	struct config_console console;
 	char *console_log;                  /* NULL unless given */
 	char *modules;                      /* where kernel modules are sought; NULL: the host's own */
+	char *control;                      /* path of the control socket; NULL: none */
 	char name[CONFIG_NAME_MAX + 1];     /* "" unless given */
 	enum config_reboot on_reboot;
 	enum config_panic on_panic;

@@ -94,6 +94,11 @@ START_TEST(scalars)
 	ck_assert_str_eq(cfg->console_log, "a,b");
 	takes("console-log", "c");
 	ck_assert_str_eq(cfg->console_log, "c");
+	takes("control", "/run/a,,b");
+	ck_assert_str_eq(cfg->control, "/run/a,b");
+	takes("control", "none");
+	ck_assert_ptr_null(cfg->control);
+	takes("control", "s");
 
 	refuses("kernel", "", "kernel", "the path is empty", "");
 	refuses("cpus", "0", "cpus", "'0' is not a number from 1 to 255", "");
@@ -110,7 +115,9 @@ START_TEST(scalars)
 	refuses("no-defaults", "yes", "no-defaults", "'yes' is neither on nor off", "");
 	refuses("console-log", "f,timestamps", "console-log", "nothing may follow the path; found 'timestamps'",
 		"write a comma that belongs to the path twice");
+	refuses("control", "", "control", "the path is empty", "");
 	ck_assert_str_eq(cfg->kernel, "/boot/k");
+	ck_assert_str_eq(cfg->control, "s");
 	ck_assert_uint_eq(cfg->cpus, 255);
 	done();
 }
@@ -124,7 +131,7 @@ START_TEST(keys)
 	refuses("kernel", NULL, "kernel", "a value is missing", "");
 	refuses("\x1b[zz\n", "x", "?[zz?", "unknown key '?[zz?'",
 		"known are: kernel, initrd, append, disk, memory, cpus, console, console-log, name, on-reboot, on-panic, "
-		"no-defaults, modules, debug-exit");
+		"no-defaults, modules, debug-exit, control");
 	ck_assert_int_eq(tvmm_config_set(NULL, "kernel", "x", &err), -EINVAL);
 	ck_assert_int_eq(tvmm_config_set(cfg, NULL, "x", &err), -EINVAL);
 	done();

@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 #include "bits.h"
+#include "control.h"
 #include "machine.h"
 #include "vm.h"
 
@@ -25,6 +26,8 @@ struct tvmm_vm {
 	int end_fd; /* an eventfd, readable once the machine has ended */
 	pthread_t life;
 	bool life_started;
+	struct control *control; /* NULL: none */
+	pthread_mutex_t memory_lock; /* one call on the memory at a time, also when no loop runs any more to order them */
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
@@ -35,6 +38,13 @@ struct tvmm_vm {
 const char *tvmm_version(void)
 {
 	return TVMM_VERSION;
+}
+
+static int open_control(struct tvmm_vm *vm, const struct tvmm_config *cfg, struct tvmm_error *err)
+{
+	struct control_desc d = { .host = vm->host, .vm = vm, .path = cfg->control, .name = vm->m->name, .cpus = cfg->cpus };
+
+	return cfg->control ? control_create(&vm->control, &d, err) : 0;
 }
 
 int vm_create_on(struct tvmm_vm **out, const struct tvmm_config *cfg, const struct host *host, struct tvmm_error *err)
@@ -68,6 +78,12 @@ int vm_create_on(struct tvmm_vm **out, const struct tvmm_config *cfg, const stru
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&vm->changed, &attr);
 	pthread_condattr_destroy(&attr);
+	pthread_mutex_init(&vm->memory_lock, NULL);
+	ret = open_control(vm, cfg, err);
+	if (ret) {
+		tvmm_vm_free(vm);
+		return ret;
+	}
 	*out = vm;
 	return 0;
 }
@@ -226,13 +242,6 @@ int tvmm_vm_disk_refresh(struct tvmm_vm *vm, unsigned index, struct tvmm_error *
 	return ret;
 }
 
-/* Copies as much as the caller's structure holds; its size field stays the caller's. */
-static void copy_sized(void *dst, size_t dst_size, const void *src, size_t src_size)
-{
-	memset((char *)dst + sizeof(size_t), 0, dst_size - sizeof(size_t));
-	memcpy((char *)dst + sizeof(size_t), (const char *)src + sizeof(size_t), MIN(dst_size, src_size) - sizeof(size_t));
-}
-
 int tvmm_vm_wait(struct tvmm_vm *vm, int timeout_ms, struct tvmm_result *result)
 {
 	struct timespec until;
@@ -287,12 +296,22 @@ int tvmm_vm_stats(struct tvmm_vm *vm, struct tvmm_stats *stats)
 
 int tvmm_vm_set_memory(struct tvmm_vm *vm, uint64_t bytes, struct tvmm_error *err)
 {
-	return memctl_set(&vm->m->memctl, bytes, err);
+	int ret;
+
+	pthread_mutex_lock(&vm->memory_lock);
+	ret = memctl_set(&vm->m->memctl, bytes, err);
+	pthread_mutex_unlock(&vm->memory_lock);
+	return ret;
 }
 
 int tvmm_vm_trim_memory(struct tvmm_vm *vm, struct tvmm_error *err)
 {
-	return memctl_trim(&vm->m->memctl, err);
+	int ret;
+
+	pthread_mutex_lock(&vm->memory_lock);
+	ret = memctl_trim(&vm->m->memctl, err);
+	pthread_mutex_unlock(&vm->memory_lock);
+	return ret;
 }
 
 int tvmm_vm_memory(struct tvmm_vm *vm, struct tvmm_memory *memory)
@@ -301,7 +320,9 @@ int tvmm_vm_memory(struct tvmm_vm *vm, struct tvmm_memory *memory)
 
 	if (memory->size <= sizeof(size_t))
 		return -EINVAL;
+	pthread_mutex_lock(&vm->memory_lock);
 	memctl_read(&vm->m->memctl, &now);
+	pthread_mutex_unlock(&vm->memory_lock);
 	copy_sized(memory, memory->size, &now, sizeof(now));
 	return 0;
 }
@@ -320,9 +341,11 @@ void tvmm_vm_free(struct tvmm_vm *vm)
 	tvmm_vm_request(vm, TVMM_REQ_STOP, NULL);
 	if (vm->life_started)
 		pthread_join(vm->life, NULL);
+	control_destroy(vm->control); /* before what it looks at; after the end, which it tells */
 	machine_destroy(vm->m);
 	vm->host->close(vm->host, vm->end_fd);
 	pthread_cond_destroy(&vm->changed);
+	pthread_mutex_destroy(&vm->memory_lock);
 	pthread_mutex_destroy(&vm->lock);
 	free(vm);
 }

@@ -83,6 +83,7 @@ TVMM_API void tvmm_config_free(struct tvmm_config *cfg); /* NULL is fine */
  *	                        default: the host's /lib/modules for the kernel's release
  *	debug-exit on|off|PORT  a port by which the guest ends the machine with an exit status; on: 0xf4
  *	no-defaults on|off      pass the kernel command line exactly as given
+ *	control PATH|none       a unix socket by which other processes see and steer the machine (tvmm_client_open())
  *
  * Returns 0, or -EINVAL with the object naming the key.  Paths are not opened here.
  */
@@ -229,6 +230,55 @@ TVMM_API int tvmm_vm_describe(struct tvmm_vm *vm, char *buf, size_t len);
 
 /* Stops it if it runs, joins its threads, releases everything.  Never from the log callback.  NULL is fine. */
 TVMM_API void tvmm_vm_free(struct tvmm_vm *vm);
+
+/*
+ * ---- a machine in another process -------------------------------------------------------------------------------
+ *
+ * A machine with a control socket (configuration key "control") can be seen and steered from any process of the same
+ * user.  The socket speaks varlink: JSON objects, each with a NUL behind it; tvmm_client_call() sends any call of the
+ * interface org.tinyvmm.VM, which the machine itself describes, and the functions after it are the same as those on a
+ * machine in this process.  A client belongs to one thread at a time.  It waits for an answer at most ten seconds; then,
+ * and whenever the connection is lost, -ETIMEDOUT or -EPIPE is returned and the client is of no further use.
+ */
+struct tvmm_client;
+
+/* Connects to the socket at PATH.  -ENOENT or -ECONNREFUSED where no machine listens. */
+TVMM_API int tvmm_client_open(struct tvmm_client **out, const char *path, struct tvmm_error *err);
+TVMM_API void tvmm_client_close(struct tvmm_client *client); /* NULL is fine */
+
+/*
+ * One call of METHOD, a name with or without its interface, with PARAMETERS, a JSON object, or NULL for none.  *REPLY is
+ * the answer's parameters, a JSON object that is the client's and holds until its next call.
+ */
+TVMM_API int tvmm_client_call(struct tvmm_client *client, const char *method, const char *parameters, const char **reply,
+			      struct tvmm_error *err);
+
+enum tvmm_state { TVMM_STATE_CREATED, TVMM_STATE_RUNNING, TVMM_STATE_ENDED };
+
+/* Grows at the end only, as struct tvmm_stats does. */
+struct tvmm_info {
+	size_t size;        /* the caller sets sizeof(struct tvmm_info) */
+	char name[64];
+	char version[32];   /* of the library that runs it */
+	int32_t pid;        /* of the process that it runs in */
+	int32_t state;      /* enum tvmm_state */
+	uint32_t cpus;
+	uint64_t uptime_ms; /* milliseconds since it was created */
+};
+TVMM_API int tvmm_client_info(struct tvmm_client *client, struct tvmm_info *info, struct tvmm_error *err);
+TVMM_API int tvmm_client_stats(struct tvmm_client *client, struct tvmm_stats *stats, struct tvmm_error *err);
+TVMM_API int tvmm_client_describe(struct tvmm_client *client, char *buf, size_t len, struct tvmm_error *err);
+TVMM_API int tvmm_client_memory(struct tvmm_client *client, struct tvmm_memory *memory, struct tvmm_error *err);
+TVMM_API int tvmm_client_set_memory(struct tvmm_client *client, uint64_t bytes, struct tvmm_error *err);
+TVMM_API int tvmm_client_trim_memory(struct tvmm_client *client, struct tvmm_error *err);
+TVMM_API int tvmm_client_disk_refresh(struct tvmm_client *client, unsigned index, struct tvmm_error *err);
+TVMM_API int tvmm_client_request(struct tvmm_client *client, int request, struct tvmm_error *err);
+
+/*
+ * As tvmm_vm_wait(); the first call asks, so that later ones only listen, and no other call can be made until one has
+ * returned 0.  A machine whose process died without a word gives -EPIPE.
+ */
+TVMM_API int tvmm_client_wait(struct tvmm_client *client, int timeout_ms, struct tvmm_result *result, struct tvmm_error *err);
 
 /* ---- the host --------------------------------------------------------------------------------------------------- */
 

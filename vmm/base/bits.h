@@ -81,4 +81,14 @@ static inline void store_le64(void *p, uint64_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
+/*
+ * Between structures of the public header that begin with their size and grow at the end: copies as much as the caller's
+ * holds and zeroes the rest of it; its size field stays the caller's.
+ */
+static inline void copy_sized(void *dst, size_t dst_size, const void *src, size_t src_size)
+{
+	memset((char *)dst + sizeof(size_t), 0, dst_size - sizeof(size_t));
+	memcpy((char *)dst + sizeof(size_t), (const char *)src + sizeof(size_t), MIN(dst_size, src_size) - sizeof(size_t));
+}
+
 #endif

@@ -327,7 +327,7 @@ int json_get(const struct json *j, int obj, const char *key)
 	if (!json_is(j, obj, JSON_OBJECT))
 		return -1;
 	for (uint32_t k = (uint32_t)obj + 1; k < j->value[obj].next; k = j->value[k + 1].next) {
-		if (json_string(j, (int)k, name, sizeof(name)) && !strcmp(name, key))
+		if (json_decode(j, (int)k, name, sizeof(name)) && !strcmp(name, key))
 			return (int)k + 1;
 	}
 	return -1;
@@ -417,7 +417,7 @@ static unsigned unescape(const char **p, const char *end, char c[4])
 	return 4;
 }
 
-bool json_string(const struct json *j, int i, char *buf, size_t size)
+bool json_decode(const struct json *j, int i, char *buf, size_t size)
 {
 	const char *p, *end;
 	size_t len, n = 0;

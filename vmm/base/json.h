@@ -45,7 +45,7 @@ bool json_u64(const struct json *j, int i, uint64_t *out);
 bool json_i64(const struct json *j, int i, int64_t *out);
 bool json_bool(const struct json *j, int i, bool *out);
 /* Decoded and NUL-terminated; false also if it does not fit or has a NUL in it. */
-bool json_string(const struct json *j, int i, char *buf, size_t size);
+bool json_decode(const struct json *j, int i, char *buf, size_t size);
 /* The text of a value as it stands. */
 const char *json_text(const struct json *j, int i, size_t *len);
 

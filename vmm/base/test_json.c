@@ -72,10 +72,10 @@ START_TEST(values)
 	e = json_after(&j, a, e);
 	ck_assert(json_u64(&j, json_get(&j, e, "x"), &u) && u == 4);
 	ck_assert_int_eq(json_after(&j, a, e), -1);
-	ck_assert(json_string(&j, json_get(&j, 0, "s"), buf, 5));
+	ck_assert(json_decode(&j, json_get(&j, 0, "s"), buf, 5));
 	ck_assert_str_eq(buf, "a\n\xc3\xa9");
-	ck_assert(!json_string(&j, json_get(&j, 0, "s"), buf, 4));
-	ck_assert(!json_string(&j, json_get(&j, 0, "z"), buf, sizeof(buf)));
+	ck_assert(!json_decode(&j, json_get(&j, 0, "s"), buf, 4));
+	ck_assert(!json_decode(&j, json_get(&j, 0, "z"), buf, sizeof(buf)));
 	ck_assert(json_u64(&j, json_get(&j, 0, "u"), &u) && u == UINT64_MAX);
 	ck_assert(!json_i64(&j, json_get(&j, 0, "u"), &i));
 	ck_assert(!json_u64(&j, json_get(&j, 0, "o"), &u));
@@ -88,7 +88,7 @@ START_TEST(values)
 	ck_assert_int_eq(json_get(&j, a, "a"), -1);
 	ck_assert_int_eq(json_get(&j, -1, "a"), -1);
 	ck_assert_int_eq(json_first(&j, 0), -1);
-	ck_assert(!json_u64(&j, -1, &u) && !json_bool(&j, -1, &b) && !json_string(&j, -1, buf, 8));
+	ck_assert(!json_u64(&j, -1, &u) && !json_bool(&j, -1, &b) && !json_decode(&j, -1, buf, 8));
 }
 END_TEST
 
@@ -112,7 +112,7 @@ START_TEST(written)
 	ck_assert(!o.full);
 	ck_assert_str_eq(buf, "{\"s\":\"q\\\"\\\\\\n\\u0001\\ufffd\xc3\xa9\",\"u\":18446744073709551615,\"a\":[-1,true,{}],\"f\":false}");
 	ck_assert_int_eq(json_parse(&j, buf, o.len), 0);
-	ck_assert(json_string(&j, json_get(&j, 0, "s"), back, sizeof(back)));
+	ck_assert(json_decode(&j, json_get(&j, 0, "s"), back, sizeof(back)));
 	ck_assert_str_eq(back, "q\"\\\n\x01\xef\xbf\xbd\xc3\xa9");
 }
 END_TEST

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * rundir.h - where machines with a name have their control sockets: RUN/NAME/control.sock.
+ *
+ * RUN is $TINYVMM_RUNTIME_DIR; else /run/tinyvmm for root, $XDG_RUNTIME_DIR/tinyvmm for others.  A folder that another
+ * user could write to is refused.  Main thread.
+ */
+#ifndef TVMM_RUNDIR_H
+#define TVMM_RUNDIR_H
+
+#include <limits.h>
+#include "tinyvmm.h"
+
+struct rundir_place {
+	char dir[PATH_MAX];
+	char config[2 * PATH_MAX]; /* the socket's path, as a value of the configuration: with its commas doubled */
+};
+
+/* Makes the folder for a machine of this name. */
+int rundir_make(struct rundir_place *p, const char *name, struct tvmm_error *err);
+/* Removes it again, unless somebody else uses it; harmless if it was never made. */
+void rundir_remove(struct rundir_place *p);
+
+/* The socket of machine NAME; with a slash in it NAME is the path itself. */
+int rundir_socket(const char *name, char path[PATH_MAX], struct tvmm_error *err);
+
+/* Calls FN with each name for which there is a folder, in order, until it returns false. */
+int rundir_each(bool (*fn)(void *arg, const char *name), void *arg, struct tvmm_error *err);
+
+#endif

@@ -1,0 +1,625 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_control.c - the control socket and its client, on a machine that is none: messages to the letter, the description
+ * of the interface, structures there and back, and clients that are slow, dead, rude or too many.
+ */
+#include "control.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <dirent.h>
+#include <unistd.h>
+#include "bits.h"
+#include "control_calls.h"
+#include "control_fields.h"
+#include "host.h"
+#include "test.h"
+#include "test_stub_vm.h"
+
+static struct control_calls calls;
+static char out[CONTROL_REPLY_MAX];
+
+static void set_up_calls(struct tvmm_vm *vm)
+{
+	calls = (struct control_calls){ .vm = vm, .host = host_linux(), .name = "web", .cpus = 2 };
+}
+
+static enum control_next answer(const char *msg)
+{
+	size_t len = 0;
+	enum control_next next = control_answer(&calls, msg, strlen(msg), out, &len);
+
+	if (next == CONTROL_REPLY || next == CONTROL_CLOSE)
+		ck_assert_uint_eq(len, strlen(out) + 1);
+	return next;
+}
+
+START_TEST(messages)
+{
+	static const struct {
+		const char *call, *reply;
+	} cases[] = {
+		{ "{\"method\":\"org.tinyvmm.VM.SetMemory\",\"parameters\":{\"bytes\":4096}}", "{\"parameters\":{}}" },
+		{ "{\"method\":\"org.tinyvmm.VM.SetMemory\",\"parameters\":{\"bytes\":1}}",
+		  "{\"error\":\"org.tinyvmm.VM.Refused\",\"parameters\":{\"code\":1,\"sys_errno\":22,\"object\":\"memory\","
+		  "\"message\":\"too small\",\"hint\":\"\"}}" },
+		{ "{\"method\":\"org.tinyvmm.VM.SetMemory\",\"parameters\":{\"bytes\":2}}",
+		  "{\"error\":\"org.tinyvmm.VM.Unsupported\",\"parameters\":{\"code\":10,\"sys_errno\":95,\"object\":\"memory\","
+		  "\"message\":\"reclaim is off\",\"hint\":\"\"}}" },
+		{ "{\"method\":\"org.tinyvmm.VM.SetMemory\",\"parameters\":{\"bytes\":3}}",
+		  "{\"error\":\"org.tinyvmm.VM.HostFailed\",\"parameters\":{\"code\":9,\"sys_errno\":5,\"object\":\"\","
+		  "\"message\":\"the host failed\",\"hint\":\"\"}}" },
+		{ "{\"method\":\"org.tinyvmm.VM.RefreshDisk\",\"parameters\":{\"index\":7}}",
+		  "{\"error\":\"org.tinyvmm.VM.Busy\",\"parameters\":{\"code\":8,\"sys_errno\":0,\"object\":\"\","
+		  "\"message\":\"there is no disk 7\",\"hint\":\"\"}}" },
+		{ "{\"method\":\"org.tinyvmm.VM.SetMemory\"}",
+		  "{\"error\":\"org.varlink.service.InvalidParameter\",\"parameters\":{\"parameter\":\"bytes\"}}" },
+		{ "{\"method\":\"org.tinyvmm.VM.SetMemory\",\"parameters\":{\"bytes\":-4}}",
+		  "{\"error\":\"org.varlink.service.InvalidParameter\",\"parameters\":{\"parameter\":\"bytes\"}}" },
+		{ "{\"method\":\"org.tinyvmm.VM.SetMemory\",\"parameters\":{\"bytes\":\"4096\"}}",
+		  "{\"error\":\"org.varlink.service.InvalidParameter\",\"parameters\":{\"parameter\":\"bytes\"}}" },
+		{ "{\"method\":\"org.tinyvmm.VM.SetMemory\",\"parameters\":{\"bytes\":4096,\"now\":true}}",
+		  "{\"error\":\"org.varlink.service.InvalidParameter\",\"parameters\":{\"parameter\":\"now\"}}" },
+		{ "{\"method\":\"org.tinyvmm.VM.Stop\",\"parameters\":{\"x\":1}}",
+		  "{\"error\":\"org.varlink.service.InvalidParameter\",\"parameters\":{\"parameter\":\"x\"}}" },
+		{ "{\"method\":\"org.tinyvmm.VM.Stop\",\"parameters\":[]}",
+		  "{\"error\":\"org.varlink.service.InvalidParameter\",\"parameters\":{\"parameter\":\"parameters\"}}" },
+		{ "{\"method\":\"org.tinyvmm.VM.TrimMemory\",\"parameters\":null}", "{\"parameters\":{}}" },
+		{ "{\"method\":\"org.tinyvmm.VM.stop\"}",
+		  "{\"error\":\"org.varlink.service.MethodNotFound\",\"parameters\":{\"method\":\"org.tinyvmm.VM.stop\"}}" },
+		{ "{\"method\":\"org.varlink.service.GetInterfaceDescription\",\"parameters\":{\"interface\":\"a.b\"}}",
+		  "{\"error\":\"org.varlink.service.InterfaceNotFound\",\"parameters\":{\"interface\":\"a.b\"}}" },
+		{ "{\"method\":\"org.varlink.service.GetInfo\"}",
+		  "{\"parameters\":{\"vendor\":\"tinyvmm\",\"product\":\"tinyvmm\",\"version\":\"1.2.3\",\"url\":\"\","
+		  "\"interfaces\":[\"org.varlink.service\",\"org.tinyvmm.VM\"]}}" },
+	};
+	struct tvmm_vm vm = { .end_fd = -1 };
+
+	set_up_calls(&vm);
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		ck_assert_int_eq(answer(cases[i].call), CONTROL_REPLY);
+		ck_assert_str_eq(out, cases[i].reply);
+	}
+	ck_assert_uint_eq(vm.bytes, 4096);
+	ck_assert_uint_eq(vm.trims, 1);
+	ck_assert_int_eq(vm.request, 0);
+}
+END_TEST
+
+START_TEST(what_is_no_call)
+{
+	static const char *const bad[] = { "", "x", "{}", "[]", "{\"method\":1}", "{\"method\":\"a\"", "{\"Method\":\"a.b\"}" };
+	struct tvmm_vm vm = { .end_fd = -1 };
+	static char large[CONTROL_MESSAGE_MAX + 2];
+
+	set_up_calls(&vm);
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		ck_assert_int_eq(answer(bad[i]), CONTROL_CLOSE);
+		ck_assert_ptr_nonnull(strstr(out, "org.tinyvmm.VM.BadMessage"));
+	}
+	memset(large, ' ', CONTROL_MESSAGE_MAX + 1);
+	memcpy(large, "{\"method\":\"a.b\"}", 16);
+	ck_assert_int_eq(answer(large), CONTROL_CLOSE);
+	large[CONTROL_MESSAGE_MAX] = '\0';
+	ck_assert_int_eq(answer(large), CONTROL_REPLY);
+}
+END_TEST
+
+START_TEST(no_answer_wanted_or_not_yet)
+{
+	struct tvmm_vm vm = { .end_fd = -1 };
+	size_t len;
+
+	set_up_calls(&vm);
+	ck_assert_int_eq(answer("{\"method\":\"org.tinyvmm.VM.Stop\",\"oneway\":true}"), CONTROL_SILENT);
+	ck_assert_int_eq(vm.request, TVMM_REQ_STOP);
+	ck_assert_int_eq(answer("{\"method\":\"org.tinyvmm.VM.PowerButton\"}"), CONTROL_REPLY);
+	ck_assert_int_eq(vm.request, TVMM_REQ_POWER_BUTTON);
+	ck_assert_int_eq(answer("{\"method\":\"org.tinyvmm.VM.Wait\"}"), CONTROL_WAIT);
+	vm.ended = true;
+	ck_assert_int_eq(answer("{\"method\":\"org.tinyvmm.VM.Wait\"}"), CONTROL_REPLY);
+	ck_assert_str_eq(out, "{\"parameters\":{\"reason\":\"poweroff\",\"exit_status\":0,\"detail\":\"the guest powered off\",\"hint\":\"\"}}");
+	control_end_reply(&calls, out, &len);
+	ck_assert_str_eq(out, "{\"parameters\":{\"reason\":\"poweroff\",\"exit_status\":0,\"detail\":\"the guest powered off\",\"hint\":\"\"}}");
+}
+END_TEST
+
+/* What the machine says of itself: each method named there exists, each member of a structure is named there. */
+START_TEST(interface)
+{
+	static const struct field *const tables[] = { fields_memory, fields_stats, fields_info, fields_result, fields_error };
+	struct tvmm_vm vm = { .end_fd = -1 };
+	static struct json j;
+	static char text[8192];
+	unsigned n = 0;
+
+	set_up_calls(&vm);
+	ck_assert_int_eq(answer("{\"method\":\"org.varlink.service.GetInterfaceDescription\","
+				"\"parameters\":{\"interface\":\"org.tinyvmm.VM\"}}"), CONTROL_REPLY);
+	ck_assert_int_eq(json_parse(&j, out, strlen(out)), 0);
+	ck_assert(json_decode(&j, json_get(&j, json_get(&j, 0, "parameters"), "description"), text, sizeof(text)));
+	for (unsigned t = 0; t < ARRAY_SIZE(tables); t++)
+		for (const struct field *f = tables[t]; f->name; f++) {
+			char member[64];
+
+			snprintf(member, sizeof(member), "%s: ", f->name);
+			ck_assert_msg(strstr(text, member), "not described: %s", f->name);
+		}
+	for (const char *p = text; (p = strstr(p, "\nmethod ")); n++) {
+		char msg[256];
+
+		p += strlen("\nmethod ");
+		snprintf(msg, sizeof(msg), "{\"method\":\"org.tinyvmm.VM.%.*s\"}", (int)strcspn(p, "("), p);
+		out[0] = '\0';
+		answer(msg);
+		ck_assert_msg(!strstr(out, "MethodNotFound"), "%s", msg);
+	}
+	ck_assert_uint_ge(n, 8);
+}
+END_TEST
+
+/* ---- the socket ------------------------------------------------------------------------------------------------- */
+
+struct fixture {
+	struct tvmm_vm vm;
+	struct control *control;
+	struct host host;
+	char dir[64], path[96], lock[104];
+};
+
+static int open_on(struct fixture *f, const struct host *host, struct tvmm_error *err)
+{
+	struct control_desc d = { .host = host, .vm = &f->vm, .path = f->path, .name = "web", .cpus = 2 };
+
+	return control_create(&f->control, &d, err);
+}
+
+static void start(struct fixture *f)
+{
+	memset(f, 0, sizeof(*f));
+	f->vm.end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	f->vm.stats.ns_to_run = 1;
+	snprintf(f->dir, sizeof(f->dir), "/tmp/test_control_XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(f->dir));
+	snprintf(f->path, sizeof(f->path), "%s/sock", f->dir);
+	snprintf(f->lock, sizeof(f->lock), "%s/sock.lock", f->dir);
+}
+
+static void finish(struct fixture *f)
+{
+	control_destroy(f->control);
+	close(f->vm.end_fd);
+	ck_assert_int_eq(rmdir(f->dir), 0); /* socket and lock are gone */
+}
+
+static struct sockaddr_un address(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
+	return a;
+}
+
+static int dial(struct fixture *f)
+{
+	struct sockaddr_un a = address(f->path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+/* Reads to the next NUL, or the end; how many bytes it had. */
+static size_t hear(int fd, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	while (n < size && read(fd, buf + n, 1) == 1 && buf[n++])
+		;
+	return n;
+}
+
+static void say(int fd, const char *text)
+{
+	ck_assert_int_eq(send(fd, text, strlen(text) + 1, MSG_NOSIGNAL), (ssize_t)strlen(text) + 1);
+}
+
+START_TEST(place)
+{
+	struct fixture f, g;
+	struct tvmm_error err;
+	struct stat st;
+	struct sockaddr_un a;
+	int fd;
+
+	start(&f);
+	a = address(f.path);
+	/* A socket that a dead process left behind. */
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	close(fd);
+	ck_assert_int_eq(open_on(&f, host_linux(), &err), 0);
+	ck_assert(stat(f.path, &st) == 0 && S_ISSOCK(st.st_mode) && (st.st_mode & 0777) == 0600);
+	g = f;
+	ck_assert_int_eq(open_on(&g, host_linux(), &err), -EBUSY);
+	ck_assert_str_eq(err.message, "another machine has this control socket");
+	ck_assert_int_eq(err.code, TVMM_E_BUSY);
+	close(dial(&f)); /* the refusal did not harm it */
+	control_destroy(f.control);
+	f.control = NULL;
+	ck_assert_int_eq(access(f.path, F_OK), -1);
+	/* What is not a socket is not ours to remove. */
+	close(open(f.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	ck_assert_int_eq(open_on(&f, host_linux(), &err), -EEXIST);
+	ck_assert_int_eq(err.code, TVMM_E_CONFIG);
+	unlink(f.path);
+	g = f;
+	snprintf(g.path, sizeof(g.path), "%.40s/none/sock", f.dir);
+	ck_assert_int_eq(open_on(&g, host_linux(), &err), -ENOENT);
+	finish(&f);
+}
+END_TEST
+
+START_TEST(typed)
+{
+	struct fixture f;
+	struct tvmm_client *c;
+	struct tvmm_error err;
+	struct tvmm_memory m = { .size = sizeof(m) };
+	struct tvmm_stats s = { .size = sizeof(s) };
+	struct tvmm_info i = { .size = sizeof(i) };
+	const char *reply;
+	char text[64];
+	uint64_t *word;
+
+	start(&f);
+	f.vm.memory = (struct tvmm_memory){ .weight = 7, .reclaim = 2, .driver = true, .stall_permille = 3, .pressure = "green",
+					    .decision = "a \"reason\"" };
+	word = &f.vm.memory.configured;
+	for (unsigned k = 0; k < 16; k++)
+		word[k] = UINT64_MAX - k;
+	f.vm.memory.size = sizeof(m);
+	f.vm.stats = (struct tvmm_stats){ sizeof(s), 1, 2, 3, 4, 5, 6, 7 };
+	f.vm.description = "kernel    k\ncpus      2\n";
+	ck_assert_int_eq(open_on(&f, host_linux(), NULL), 0);
+	ck_assert_int_eq(tvmm_client_open(&c, f.path, &err), 0);
+
+	ck_assert_int_eq(tvmm_client_memory(c, &m, &err), 0);
+	ck_assert_mem_eq(&m, &f.vm.memory, sizeof(m));
+	ck_assert_int_eq(tvmm_client_stats(c, &s, &err), 0);
+	ck_assert_mem_eq(&s, &f.vm.stats, sizeof(s));
+	ck_assert_int_eq(tvmm_client_info(c, &i, &err), 0);
+	ck_assert_str_eq(i.name, "web");
+	ck_assert_str_eq(i.version, "1.2.3");
+	ck_assert_int_eq(i.pid, getpid());
+	ck_assert_int_eq(i.state, TVMM_STATE_RUNNING);
+	ck_assert_uint_eq(i.cpus, 2);
+	ck_assert_int_eq(tvmm_client_describe(c, text, sizeof(text), &err), 0);
+	ck_assert_str_eq(text, "kernel    k\ncpus      2\n");
+	ck_assert_int_eq(tvmm_client_set_memory(c, 1ull << 40, &err), 0);
+	ck_assert_uint_eq(f.vm.bytes, 1ull << 40);
+	ck_assert_int_eq(tvmm_client_trim_memory(c, &err), 0);
+	ck_assert_uint_eq(f.vm.trims, 1);
+	ck_assert_int_eq(tvmm_client_disk_refresh(c, 0, &err), 0);
+	ck_assert_uint_eq(f.vm.refreshed, 1);
+	ck_assert_int_eq(tvmm_client_request(c, TVMM_REQ_POWER_BUTTON, &err), 0);
+	ck_assert_int_eq(f.vm.request, TVMM_REQ_POWER_BUTTON);
+	ck_assert_int_eq(tvmm_client_request(c, 99, &err), -EINVAL);
+	/* Errors as in the machine's own process. */
+	ck_assert_int_eq(tvmm_client_set_memory(c, 2, &err), -EOPNOTSUPP);
+	ck_assert(err.code == TVMM_E_UNSUPPORTED && err.sys_errno == EOPNOTSUPP && !strcmp(err.object, "memory") &&
+		  !strcmp(err.message, "reclaim is off"));
+	/* Any call; and calls that are wrong. */
+	ck_assert_int_eq(tvmm_client_call(c, "SetMemory", "{\"bytes\":5}", &reply, &err), 0);
+	ck_assert_str_eq(reply, "{}");
+	ck_assert_int_eq(tvmm_client_call(c, "org.tinyvmm.VM.No", NULL, &reply, &err), -EOPNOTSUPP);
+	ck_assert_str_eq(err.object, "org.tinyvmm.VM.No");
+	ck_assert_int_eq(tvmm_client_call(c, "Stop", "{}},{", &reply, &err), -EINVAL);
+	ck_assert_int_eq(tvmm_client_call(c, "Stop", "[]", &reply, &err), -EINVAL);
+	ck_assert_int_eq(f.vm.request, TVMM_REQ_POWER_BUTTON);
+	tvmm_client_close(c);
+	ck_assert_int_eq(tvmm_client_open(&c, "/tmp/test_control/nothing", &err), -ENOENT);
+	tvmm_client_close(NULL);
+	finish(&f);
+}
+END_TEST
+
+/* A structure of a smaller caller and of a larger one. */
+START_TEST(sizes)
+{
+	struct {
+		struct tvmm_stats s;
+		uint64_t more;
+	} large = { .s.size = sizeof(large), .more = 9 };
+	struct tvmm_stats small = { .size = offsetof(struct tvmm_stats, exits_pio), .exits_pio = 9 };
+	struct fixture f;
+	struct tvmm_client *c;
+
+	start(&f);
+	f.vm.stats = (struct tvmm_stats){ sizeof(f.vm.stats), 1, 2, 3, 4, 5, 6, 7 };
+	ck_assert_int_eq(open_on(&f, host_linux(), NULL), 0);
+	ck_assert_int_eq(tvmm_client_open(&c, f.path, NULL), 0);
+	ck_assert_int_eq(tvmm_client_stats(c, &large.s, NULL), 0);
+	ck_assert(large.s.memory_configured == 7 && large.more == 0 && large.s.size == sizeof(large));
+	ck_assert_int_eq(tvmm_client_stats(c, &small, NULL), 0);
+	ck_assert(small.exits_user == 1 && small.exits_pio == 9);
+	tvmm_client_close(c);
+	finish(&f);
+}
+END_TEST
+
+/* The end is told to who waits, whether it comes by itself or because the machine is taken away. */
+static void told(bool by_descriptor)
+{
+	struct tvmm_result r = { .size = sizeof(r) };
+	struct tvmm_client *c, *d;
+	struct tvmm_error err;
+	struct fixture f;
+
+	start(&f);
+	ck_assert_int_eq(open_on(&f, host_linux(), NULL), 0);
+	ck_assert_int_eq(tvmm_client_open(&c, f.path, NULL), 0);
+	ck_assert_int_eq(tvmm_client_open(&d, f.path, NULL), 0);
+	ck_assert_int_eq(tvmm_client_wait(c, 0, &r, &err), -ETIMEDOUT);
+	ck_assert_int_eq(tvmm_client_trim_memory(c, &err), -EBUSY);
+	ck_assert_int_eq(tvmm_client_trim_memory(d, &err), 0); /* by then the machine has seen the other's call */
+	f.vm.ended = true;
+	if (by_descriptor) {
+		ck_assert_int_eq(eventfd_write(f.vm.end_fd, 1), 0);
+	} else {
+		control_destroy(f.control);
+		f.control = NULL;
+	}
+	ck_assert_int_eq(tvmm_client_wait(c, 10000, &r, &err), 0);
+	ck_assert_int_eq(r.reason, TVMM_POWEROFF);
+	ck_assert_str_eq(r.detail, "the guest powered off");
+	if (by_descriptor) {
+		ck_assert_int_eq(tvmm_client_trim_memory(c, &err), 0);
+	} else {
+		ck_assert_int_eq(tvmm_client_trim_memory(d, &err), -EPIPE);
+	}
+	tvmm_client_close(c);
+	tvmm_client_close(d);
+	finish(&f);
+}
+
+START_TEST(the_end_is_told)
+{
+	told(true);
+	told(false);
+}
+END_TEST
+
+START_TEST(one_who_never_reads)
+{
+	static const char call[] = "{\"method\":\"org.tinyvmm.VM.Describe\"}";
+	struct tvmm_memory m = { .size = sizeof(m) };
+	struct tvmm_client *c;
+	struct fixture f;
+	int fd;
+
+	start(&f);
+	ck_assert_int_eq(open_on(&f, host_linux(), NULL), 0);
+	fd = dial(&f);
+	while (send(fd, call, sizeof(call), MSG_DONTWAIT) > 0 || errno == EAGAIN) {
+		struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+		if (poll(&p, 1, 300) == 0) /* nothing moves any more */
+			break;
+	}
+	ck_assert_int_eq(tvmm_client_open(&c, f.path, NULL), 0);
+	for (unsigned i = 0; i < 100; i++)
+		ck_assert_int_eq(tvmm_client_memory(c, &m, NULL), 0);
+	tvmm_client_close(c);
+	ck_assert_uint_lt(f.vm.calls, 100000); /* it is not served without end */
+	control_destroy(f.control); /* nor waited for */
+	f.control = NULL;
+	close(fd);
+	finish(&f);
+}
+END_TEST
+
+START_TEST(rude_ones)
+{
+	static char flood[3 * CONTROL_MESSAGE_MAX];
+	static char buf[CONTROL_REPLY_MAX];
+	struct tvmm_memory m = { .size = sizeof(m) };
+	struct tvmm_client *c;
+	struct fixture f;
+	int fd;
+
+	start(&f);
+	ck_assert_int_eq(open_on(&f, host_linux(), NULL), 0);
+	ck_assert_int_eq(tvmm_client_open(&c, f.path, NULL), 0);
+	/* Garbage: an answer, then the end. */
+	fd = dial(&f);
+	say(fd, "HELO");
+	ck_assert_uint_gt(hear(fd, buf, sizeof(buf)), 1);
+	ck_assert_ptr_nonnull(strstr(buf, "BadMessage"));
+	ck_assert_uint_eq(hear(fd, buf, sizeof(buf)), 0);
+	close(fd);
+	/* No end of a message. */
+	fd = dial(&f);
+	memset(flood, 'a', sizeof(flood));
+	send(fd, flood, sizeof(flood), MSG_NOSIGNAL);
+	hear(fd, buf, sizeof(buf));
+	ck_assert_ptr_nonnull(strstr(buf, "too long"));
+	close(fd);
+	/* Half a call and gone; a whole one and gone. */
+	fd = dial(&f);
+	send(fd, "{\"meth", 6, MSG_NOSIGNAL);
+	close(fd);
+	fd = dial(&f);
+	say(fd, "{\"method\":\"org.tinyvmm.VM.Describe\"}");
+	close(fd);
+	/* Several calls in one piece, byte by byte the next. */
+	fd = dial(&f);
+	memcpy(flood, "{\"method\":\"a.b\"}\0{\"method\":\"c.d\"}\0{\"method\":\"e", 46);
+	send(fd, flood, 46, MSG_NOSIGNAL);
+	hear(fd, buf, sizeof(buf));
+	ck_assert_ptr_nonnull(strstr(buf, "a.b"));
+	hear(fd, buf, sizeof(buf));
+	ck_assert_ptr_nonnull(strstr(buf, "c.d"));
+	for (const char *p = ".f\"}"; *p; p++)
+		send(fd, p, 1, MSG_NOSIGNAL);
+	send(fd, "", 1, MSG_NOSIGNAL);
+	hear(fd, buf, sizeof(buf));
+	ck_assert_ptr_nonnull(strstr(buf, "e.f"));
+	close(fd);
+	ck_assert_int_eq(tvmm_client_memory(c, &m, NULL), 0);
+	tvmm_client_close(c);
+	finish(&f);
+}
+END_TEST
+
+/* The ones that do nothing make room; those that wait do not. */
+START_TEST(too_many)
+{
+	struct tvmm_memory m = { .size = sizeof(m) };
+	struct tvmm_client *c;
+	struct tvmm_error err;
+	struct fixture f;
+	int fd[40];
+
+	start(&f);
+	ck_assert_int_eq(open_on(&f, host_linux(), NULL), 0);
+	for (unsigned i = 0; i < ARRAY_SIZE(fd); i++)
+		fd[i] = dial(&f);
+	ck_assert_int_eq(tvmm_client_open(&c, f.path, NULL), 0);
+	ck_assert_int_eq(tvmm_client_memory(c, &m, &err), 0);
+	tvmm_client_close(c);
+	for (unsigned i = 0; i < ARRAY_SIZE(fd); i++)
+		close(fd[i]);
+	for (unsigned i = 0; i < 8; i++) {
+		char buf[256];
+
+		fd[i] = dial(&f);
+		say(fd[i], "{\"method\":\"a.b\"}");
+		ck_assert_uint_gt(hear(fd[i], buf, sizeof(buf)), 0); /* it has its place */
+		say(fd[i], "{\"method\":\"org.tinyvmm.VM.Wait\"}");
+	}
+	/* Each may be evicted until its call has been read: so a ninth is tried until it is refused. */
+	for (unsigned i = 0; i < 100; i++) {
+		ck_assert_int_eq(tvmm_client_open(&c, f.path, NULL), 0);
+		int ret = tvmm_client_memory(c, &m, &err);
+		tvmm_client_close(c);
+		if (ret)
+			break;
+	}
+	ck_assert_msg(strstr(err.message, "TooManyClients") || err.sys_errno == EPIPE, "%s", err.message);
+	for (unsigned i = 0; i < 8; i++)
+		close(fd[i]);
+	finish(&f);
+}
+END_TEST
+
+/* ---- a host that fails ------------------------------------------------------------------------------------------ */
+
+static unsigned until_failure;
+
+static bool fails(void)
+{
+	return until_failure && !--until_failure;
+}
+
+#define FAIL(name, params, args) \
+	static int f_##name params \
+	{ \
+		return fails() ? -EMFILE : host_linux()->name args; \
+	}
+FAIL(open, (const struct host *h, const char *p, int f, mode_t m), (h, p, f, m))
+FAIL(fcntl, (const struct host *h, int fd, int cmd, uintptr_t arg), (h, fd, cmd, arg))
+FAIL(socket, (const struct host *h, int d, int t, int p), (h, d, t, p))
+FAIL(fchmod, (const struct host *h, int fd, mode_t m), (h, fd, m))
+FAIL(bind, (const struct host *h, int fd, const struct sockaddr *a, unsigned l), (h, fd, a, l))
+FAIL(listen, (const struct host *h, int fd, int n), (h, fd, n))
+FAIL(eventfd, (const struct host *h, unsigned i, int f), (h, i, f))
+FAIL(epoll_create, (const struct host *h), (h))
+FAIL(timerfd, (const struct host *h), (h))
+FAIL(accept, (const struct host *h, int fd, int f), (h, fd, f))
+
+static int f_epoll_ctl(const struct host *h, int ep, int op, int fd, struct epoll_event *ev)
+{
+	return op == 1 && fails() ? -ENOMEM : host_linux()->epoll_ctl(h, ep, op, fd, ev); /* EPOLL_CTL_ADD */
+}
+
+static unsigned count_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+START_TEST(creation_fails)
+{
+	struct fixture f;
+	struct tvmm_error err;
+	unsigned n, fds;
+
+	start(&f);
+	f.host = *host_linux();
+	f.host.open = f_open; f.host.fcntl = f_fcntl; f.host.socket = f_socket; f.host.fchmod = f_fchmod; f.host.bind = f_bind;
+	f.host.listen = f_listen; f.host.eventfd = f_eventfd; f.host.epoll_create = f_epoll_create;
+	f.host.timerfd = f_timerfd; f.host.epoll_ctl = f_epoll_ctl;
+	fds = count_fds();
+	for (n = 1; n < 100; n++) {
+		int ret;
+
+		until_failure = n;
+		err = (struct tvmm_error){ 0 };
+		ret = open_on(&f, &f.host, &err);
+		if (until_failure) /* nothing failed: all have had their turn */
+			break;
+		if (ret) {
+			ck_assert(err.code && err.message[0]);
+		} else {
+			control_destroy(f.control); /* it failed where it could do without */
+		}
+		f.control = NULL;
+		ck_assert_uint_eq(count_fds(), fds);
+		ck_assert_int_eq(access(f.path, F_OK), -1);
+		unlink(f.lock); /* its owner could not be sure that it was his */
+	}
+	ck_assert_uint_ge(n, 12);
+	finish(&f);
+}
+END_TEST
+
+/* A host without descriptors: the client is taken later. */
+START_TEST(accept_fails)
+{
+	struct tvmm_memory m = { .size = sizeof(m) };
+	struct tvmm_client *c;
+	struct fixture f;
+
+	start(&f);
+	f.host = *host_linux();
+	f.host.accept = f_accept;
+	until_failure = 1;
+	ck_assert_int_eq(open_on(&f, &f.host, NULL), 0);
+	ck_assert_int_eq(tvmm_client_open(&c, f.path, NULL), 0);
+	ck_assert_int_eq(tvmm_client_memory(c, &m, NULL), 0);
+	ck_assert_uint_eq(until_failure, 0);
+	tvmm_client_close(c);
+	finish(&f);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { messages, what_is_no_call, no_answer_wanted_or_not_yet, interface, place, typed, sizes,
+				       the_end_is_told, one_who_never_reads, rude_ones, too_many, creation_fails, accept_fails,
+				       NULL };
+
+	return test_main("control", tests);
+}
