@@ -81,10 +81,10 @@ void note(const char *fmt, ...)
 
 bool kvm_is_software(void)
 {
-	struct tvmm_host h = { .size = sizeof(h) };
+	struct tvmm_probe h = { .size = sizeof(h) };
 	struct tvmm_error err;
 
-	return tvmm_check_host(&h, &err) == 0 && h.backend == TVMM_BACKEND_SOFTWARE;
+	return tvmm_probe(&h, 0, &err) == 0 && h.backend == TVMM_BACKEND_SOFTWARE;
 }
 
 const char *reason_name(int reason)

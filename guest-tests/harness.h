@@ -26,7 +26,7 @@ bool ok(bool cond, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void skip(const char *name, const char *why);
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Does KVM here interpret the guest's ring 0?  (tvmm_check_host) */
+/* Does KVM here interpret the guest's ring 0?  (tvmm_probe) */
 bool kvm_is_software(void);
 long long now_ms(void);
 

@@ -2,8 +2,8 @@
 /*
  * cmd_check.c - "tinyvmm check": what this host can do, as rows of PASS, WARN or FAIL, each with its remedy.
  *
- * The verdict on /dev/kvm is the library's (tvmm_check_host(), the same words that a failing run gives); the rest is read
- * from /proc and /sys.  Exit code 0 when virtual machines can run here, 1 when not.  Changes nothing on the host.
+ * The verdict on /dev/kvm is the library's (tvmm_probe(), the same words that a failing run gives); the rest is read from
+ * /proc and /sys.  Exit code 0 when virtual machines can run here, 1 when not.  Changes nothing on the host.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -18,30 +18,23 @@
 #include "result.h"
 #include "say.h"
 
-enum verdict { PASS, WARN, FAIL, SKIP };
 static const char *const verdict_names[] = { "PASS", "WARN", "FAIL", "SKIP" };
 
-struct row {
-	const char *name;
-	enum verdict verdict;
-	char text[512];
-	char fix[384];
-};
-
 struct checks {
-	struct row rows[10];
+	struct tvmm_finding rows[16];
 	unsigned count;
 };
 
-static struct row *add(struct checks *c, const char *name, enum verdict verdict, const char *fmt, ...)
+static struct tvmm_finding *add(struct checks *c, const char *name, enum tvmm_verdict verdict, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-static struct row *add(struct checks *c, const char *name, enum verdict verdict, const char *fmt, ...)
+static struct tvmm_finding *add(struct checks *c, const char *name, enum tvmm_verdict verdict, const char *fmt, ...)
 {
-	struct row *row = &c->rows[c->count++];
+	struct tvmm_finding *row = &c->rows[c->count++];
 	va_list ap;
 
-	*row = (struct row){ .name = name, .verdict = verdict };
+	*row = (struct tvmm_finding){ .verdict = verdict };
+	snprintf(row->name, sizeof(row->name), "%s", name);
 	va_start(ap, fmt);
 	vsnprintf(row->text, sizeof(row->text), fmt, ap);
 	va_end(ap);
@@ -69,54 +62,17 @@ static void read_field(const char *file, const char *key, char *value, size_t le
 	fclose(f);
 }
 
-static bool has_word(const char *list, const char *word)
+/* What the library found, as it is. */
+static void check_host(struct checks *c, const struct tvmm_probe *host)
 {
-	size_t len = strlen(word);
+	for (unsigned i = 0; i < host->n_findings && c->count < sizeof(c->rows) / sizeof(c->rows[0]) - 4; i++) {
+		const struct tvmm_finding *f = &host->finding[i];
 
-	for (const char *p = list; (p = strstr(p, word)); p += len) {
-		if ((p == list || p[-1] == ' ') && (p[len] == ' ' || !p[len]))
-			return true;
+		c->rows[c->count] = *f;
+		if (f->verdict < TVMM_PASS || f->verdict > TVMM_SKIP)
+			c->rows[c->count].verdict = TVMM_WARN;
+		c->count++;
 	}
-	return false;
-}
-
-static void check_cpu(struct checks *c)
-{
-	char model[128], flags[4096];
-	const char *virt;
-
-	read_field("/proc/cpuinfo", "model name", model, sizeof(model));
-	read_field("/proc/cpuinfo", "flags", flags, sizeof(flags));
-	virt = has_word(flags, "vmx") ? "vmx" : has_word(flags, "svm") ? "svm" : NULL;
-	add(c, "CPU", virt ? PASS : WARN, "%s (%s)%s", *model ? model : "unknown",
-	    virt ? virt : "neither vmx nor svm is visible",
-	    has_word(flags, "hypervisor") ? "; this host is itself a virtual machine" : "");
-}
-
-static void check_kvm(struct checks *c, const struct tvmm_host *host, const struct tvmm_error *err, int ret)
-{
-	static const char *const backends[] = { "none", "Intel VMX", "AMD SVM", "software (page tables only)", "unknown" };
-	struct row *row;
-	char text[512];
-
-	if (ret) {
-		say_describe(err, text, sizeof(text));
-		row = add(c, "/dev/kvm", FAIL, "%s", text);
-		snprintf(row->fix, sizeof(row->fix), "%s", err->hint);
-		add(c, "guests", SKIP, "needs /dev/kvm");
-		return;
-	}
-	add(c, "/dev/kvm", PASS, "API version %d", host->kvm_api);
-	add(c, "backend", host->backend == TVMM_BACKEND_VMX || host->backend == TVMM_BACKEND_SVM ? PASS : WARN, "%s%s%s",
-	    backends[host->backend >= 0 && host->backend <= TVMM_BACKEND_UNKNOWN ? host->backend : TVMM_BACKEND_UNKNOWN],
-	    *host->backend_name ? ", " : "", host->backend_name);
-	if (host->runs_stock_kernel) {
-		add(c, "guests", PASS, "stock Linux kernels can run%s%s", *host->evidence ? ": " : "", host->evidence);
-		return;
-	}
-	row = add(c, "guests", WARN, "stock Linux kernels cannot run here%s%s", *host->evidence ? ": " : "", host->evidence);
-	snprintf(row->fix, sizeof(row->fix),
-		 "use a host whose CPU offers VMX or SVM (for a cloud machine: one with nested virtualization)");
 }
 
 static void check_memory(struct checks *c)
@@ -125,7 +81,7 @@ static void check_memory(struct checks *c)
 	unsigned long long total_mib, available_mib;
 	const char *mode;
 	bool tight;
-	struct row *row;
+	struct tvmm_finding *row;
 
 	read_field("/proc/meminfo", "MemTotal", total, sizeof(total));
 	read_field("/proc/meminfo", "MemAvailable", available, sizeof(available));
@@ -135,12 +91,12 @@ static void check_memory(struct checks *c)
 	total_mib = strtoull(total, NULL, 10) >> 10;
 	available_mib = strtoull(available, NULL, 10) >> 10;
 	tight = available_mib < 256;
-	row = add(c, "memory", tight ? WARN : PASS, "%llu MiB, %llu available; overcommit %s; huge pages %.*s", total_mib,
+	row = add(c, "memory", tight ? TVMM_WARN : TVMM_PASS, "%llu MiB, %llu available; overcommit %s; huge pages %.*s", total_mib,
 		  available_mib, *overcommit ? overcommit : "unknown", (int)strcspn(mode, "]"), mode);
 	if (tight)
 		snprintf(row->fix, sizeof(row->fix), "stop something, or give guests less: --memory 128M");
 	else if (!strncmp(mode, "never", 5)) {
-		row->verdict = WARN;
+		row->verdict = TVMM_WARN;
 		snprintf(row->fix, sizeof(row->fix),
 			 "echo madvise | sudo tee /sys/kernel/mm/transparent_hugepage/enabled   (guests run faster)");
 	}
@@ -150,27 +106,27 @@ static void check_limits(struct checks *c)
 {
 	struct rlimit files;
 	bool low = !getrlimit(RLIMIT_NOFILE, &files) && files.rlim_cur < 256;
-	struct row *row = add(c, "limits", low ? WARN : PASS, "%llu open files", (unsigned long long)files.rlim_cur);
+	struct tvmm_finding *row = add(c, "limits", low ? TVMM_WARN : TVMM_PASS, "%llu open files", (unsigned long long)files.rlim_cur);
 
 	if (low)
 		snprintf(row->fix, sizeof(row->fix), "ulimit -n 1024");
 }
 
-static unsigned count(const struct checks *c, enum verdict verdict)
+static unsigned count(const struct checks *c, enum tvmm_verdict verdict)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < c->count; i++)
-		n += c->rows[i].verdict == verdict;
+		n += c->rows[i].verdict == (int32_t)verdict;
 	return n;
 }
 
-static void print_text(const struct checks *c, const struct tvmm_host *host)
+static void print_text(const struct checks *c, const struct tvmm_probe *host)
 {
-	unsigned warnings = count(c, WARN);
+	unsigned warnings = count(c, TVMM_WARN);
 
 	for (unsigned i = 0; i < c->count; i++) {
-		const struct row *row = &c->rows[i];
+		const struct tvmm_finding *row = &c->rows[i];
 
 		printf("%-10s %s  %s\n", row->name, verdict_names[row->verdict], row->text);
 		if (*row->fix)
@@ -184,16 +140,28 @@ static void print_text(const struct checks *c, const struct tvmm_host *host)
 		printf("Result: virtual machines can run%s.\n", warnings ? "; see the warnings above" : "");
 }
 
-static void print_json(const struct checks *c, const struct tvmm_host *host)
+static const char *word_of(const char *const *words, int n, int i)
+{
+	return words[i >= 0 && i < n ? i : n - 1];
+}
+
+static void print_json(const struct checks *c, const struct tvmm_probe *host)
 {
 	static const char *const backends[] = { "none", "vmx", "svm", "software", "unknown" };
+	static const char *const platforms[] = { "unknown", "metal", "kvm", "tinyvmm", "firecracker", "nitro", "qemu-tcg", "hyperv",
+						 "vmware", "xen", "other" };
+	static const char *const costs[] = { "unknown", "native", "nested", "emulated", "unknown" };
 
 	printf("{\"usable\":%s,\"runs_stock_kernel\":%s,\"kvm_api\":%d,\"backend\":\"%s\",\"backend_name\":",
 	       host->kvm_usable ? "true" : "false", host->runs_stock_kernel ? "true" : "false", host->kvm_api,
-	       backends[host->backend >= 0 && host->backend <= TVMM_BACKEND_UNKNOWN ? host->backend : TVMM_BACKEND_UNKNOWN]);
+	       word_of(backends, 5, host->backend));
 	json_string(stdout, host->backend_name);
-	printf(",\"evidence\":");
-	json_string(stdout, host->evidence);
+	printf(",\"features\":");
+	json_string(stdout, host->features);
+	printf(",\"platform\":\"%s\",\"platform_name\":", word_of(platforms, 11, host->platform));
+	json_string(stdout, host->platform_name);
+	printf(",\"depth\":%d,\"nested\":%s,\"cost\":\"%s\",\"exit_ns\":%u,\"exit_user_ns\":%u,\"fault_ns\":%u", host->depth,
+	       host->nested ? "true" : "false", word_of(costs, 5, host->cost), host->exit_ns, host->exit_user_ns, host->fault_ns);
 	printf(",\"checks\":[");
 	for (unsigned i = 0; i < c->count; i++) {
 		printf("%s{\"name\":", i ? "," : "");
@@ -209,13 +177,12 @@ static void print_json(const struct checks *c, const struct tvmm_host *host)
 
 static int check(bool json)
 {
-	struct tvmm_host host = { .size = sizeof(host) };
+	struct tvmm_probe host = { .size = sizeof(host) };
 	struct tvmm_error err = { 0 };
 	struct checks c = { .count = 0 };
-	int ret = tvmm_check_host(&host, &err);
 
-	check_cpu(&c);
-	check_kvm(&c, &host, &err, ret);
+	tvmm_probe(&host, TVMM_PROBE_FRESH, &err); /* why it failed is among its findings */
+	check_host(&c, &host);
 	check_memory(&c);
 	check_limits(&c);
 	if (json)

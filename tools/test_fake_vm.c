@@ -47,21 +47,28 @@ const char *tvmm_version(void)
 	return "0.0.0-fake";
 }
 
-int tvmm_check_host(struct tvmm_host *out, struct tvmm_error *err)
+int tvmm_probe(struct tvmm_probe *out, unsigned flags, struct tvmm_error *err)
 {
 	const char *mode = getenv("FAKE_HOST");
 
-	*out = (struct tvmm_host){ .size = sizeof(*out), .kvm_api = 12, .backend = TVMM_BACKEND_SVM, .kvm_usable = true,
-				   .runs_stock_kernel = true, .backend_name = "kvm_amd" };
+	*out = (struct tvmm_probe){ .size = sizeof(*out), .kvm_api = 12, .backend = TVMM_BACKEND_SVM, .kvm_usable = true,
+				    .runs_stock_kernel = true, .backend_name = "kvm_amd", .platform = TVMM_ON_METAL,
+				    .cost = TVMM_COST_NATIVE, .n_findings = 2,
+				    .finding = { { .verdict = TVMM_PASS, .name = "/dev/kvm", .text = "API version 12" },
+						 { .verdict = TVMM_PASS, .name = "guests", .text = "stock Linux kernels can run" } } };
 	if (mode && !strcmp(mode, "soft")) {
 		out->backend = TVMM_BACKEND_SOFTWARE;
 		out->runs_stock_kernel = false;
-		snprintf(out->evidence, sizeof(out->evidence), "the probe stopped at XSAVE");
+		out->finding[1] = (struct tvmm_finding){ .verdict = TVMM_WARN, .name = "guests",
+							 .text = "stock Linux kernels cannot run here: the probe stopped at XSAVE",
+							 .fix = "use a host whose CPU offers VMX or SVM" };
 	}
 	if (mode && !strcmp(mode, "none")) {
-		*out = (struct tvmm_host){ .size = sizeof(*out), .kvm_api = -1 };
+		*out = (struct tvmm_probe){ .size = sizeof(*out), .kvm_api = -1, .n_findings = 2,
+					    .finding = { { .verdict = TVMM_FAIL, .name = "/dev/kvm", .text = "KVM is not available",
+							   .fix = "sudo modprobe kvm_amd" },
+							 { .verdict = TVMM_SKIP, .name = "guests", .text = "needs /dev/kvm" } } };
 		err_set(err, TVMM_E_NO_KVM, ENOENT, "/dev/kvm", "KVM is not available");
-		err_hint(err, "sudo modprobe kvm_amd");
 		return -ENOENT;
 	}
 	return 0;

@@ -163,6 +163,25 @@ def check():
     assert (b"stock Linux kernels cannot run" in text) != report["runs_stock_kernel"], text
 
 
+def without_kvm():
+    """A host whose /dev/kvm we may not open, and one that has none: check and run say the same."""
+    if os.geteuid():
+        return
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []}
+    hidden = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs tmpfs /dev && exec "$@"', "sh"]
+    hides = not subprocess.run(hidden + ["true"], capture_output=True).returncode
+    for prefix, how, errno in ([], nobody, "Permission denied"), (hidden, {}, "No such file or directory"):
+        if prefix and not hides or how and os.stat("/dev/kvm").st_mode & 6:
+            continue
+        p = subprocess.run(prefix + [COMMAND, "check", "--json"], capture_output=True, timeout=LIMIT, **how)
+        report = json.loads(p.stdout)
+        row = next(r for r in report["checks"] if r["name"] == "/dev/kvm")
+        assert p.returncode == 1 and report["usable"] is False and row["verdict"] == "FAIL" and row["fix"], report
+        assert row["text"].endswith(": /dev/kvm: " + errno), row
+        p = subprocess.run(prefix + [COMMAND, "-k", KERNEL], stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT, **how)
+        assert p.returncode == 125 and row["text"].encode() in p.stderr and row["fix"].encode() in p.stderr, p.stderr
+
+
 if __name__ == "__main__":
     try:
         os.close(os.open("/dev/kvm", os.O_RDWR))
@@ -171,5 +190,5 @@ if __name__ == "__main__":
         sys.exit(0)
     sys.exit(run([
         endings, timeout, restart, console_elsewhere, dry_run, keys_on_a_terminal, escape_from_a_halted_guest,
-        escape_from_a_flood_that_nobody_reads, signals, full_pipe_and_a_signal, reader_that_goes, check,
+        escape_from_a_flood_that_nobody_reads, signals, full_pipe_and_a_signal, reader_that_goes, check, without_kvm,
     ]))

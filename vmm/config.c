@@ -392,6 +392,17 @@ static int set_on_panic(struct tvmm_config *cfg, const char *value, struct tvmm_
 	return 0;
 }
 
+static int set_nested(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
+{
+	static const char *const words[] = { "off", "auto", "require", NULL };
+	int i = choose("nested", value, words, "off, auto, require", err);
+
+	if (i < 0)
+		return i;
+	cfg->nested = (enum config_nested)i;
+	return 0;
+}
+
 /* A port in the notation that ports have, hexadecimal with 0x, or in decimal. */
 static bool parse_port(const char *s, unsigned *port)
 {
@@ -438,11 +449,12 @@ static int set_no_defaults(struct tvmm_config *cfg, const char *value, struct tv
 /* The names stand apart so that word_unknown() can look through them; the order of the two lists is the same. */
 static const char *const key_names[] = { "kernel",	"initrd", "append",    "disk",	   "memory",	  "cpus", "console",
 					 "console-log", "name",	  "on-reboot", "on-panic", "no-defaults",
-					 "modules",	"debug-exit", "control", NULL };
+					 "modules",	"debug-exit", "control", "nested", NULL };
 static int (*const key_setters[])(struct tvmm_config *cfg, const char *value, struct tvmm_error *err) = {
 	set_kernel,  set_initrd,      set_append, set_disk,	 set_memory,   set_cpus,
 	set_console, set_console_log, set_name,	  set_on_reboot, set_on_panic, set_no_defaults,
 	set_modules, set_debug_exit,  set_control,
+	set_nested,
 };
 static_assert(ARRAY_SIZE(key_names) == ARRAY_SIZE(key_setters) + 1, "every key has its function");
 
@@ -490,7 +502,7 @@ int tvmm_config_set(struct tvmm_config *cfg, const char *key, const char *value,
 	if (!key_names[i])
 		return word_unknown(err, word_show(key).s, "unknown key", key, key_names,
 				"kernel, initrd, append, disk, memory, cpus, console, console-log, name, on-reboot, "
-				"on-panic, no-defaults, modules, debug-exit, control");
+				"on-panic, no-defaults, modules, debug-exit, control, nested");
 	if (!value && key_setters[i] != set_no_defaults && key_setters[i] != set_debug_exit)
 		return err_set(err, TVMM_E_CONFIG, 0, key, "a value is missing");
 	return key_setters[i](cfg, value, err);

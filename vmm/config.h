@@ -33,6 +33,7 @@ enum {
 enum config_console_kind { CONFIG_CONSOLE_STDIO, CONFIG_CONSOLE_FILE, CONFIG_CONSOLE_FD, CONFIG_CONSOLE_NONE };
 enum config_reboot { CONFIG_REBOOT_EXIT, CONFIG_REBOOT_RESTART };
 enum config_reclaim { CONFIG_RECLAIM_OFF, CONFIG_RECLAIM_REPORT, CONFIG_RECLAIM_AUTO };
+enum config_nested { CONFIG_NESTED_OFF, CONFIG_NESTED_AUTO, CONFIG_NESTED_REQUIRE };
 enum config_panic { CONFIG_PANIC_DEFAULT, CONFIG_PANIC_EXIT, CONFIG_PANIC_STAY };
 
 struct config_disk {
@@ -71,6 +72,7 @@ struct tvmm_config {
 	enum config_panic on_panic;
 	unsigned debug_exit;                /* the port; 0: none */
 	bool no_defaults;
+	enum config_nested nested;          /* is the guest to have VMX or SVM? */
 
 	tvmm_log_fn *log_fn;
 	void *log_arg;

@@ -218,7 +218,7 @@ static int build_vcpus(struct machine *m, struct tvmm_error *err)
 		err_hint(err, "it allows %d", max);
 		return -EINVAL;
 	}
-	ret = x86_cpuid_template(&m->kvm, &cpuid, err);
+	ret = x86_cpuid_template(&m->kvm, m->nested, m->depth, &cpuid, err);
 	if (ret)
 		return ret;
 	m->env = (struct vcpu_env){ .kvm = &m->kvm, .mem = &m->mem, .pio = &m->pio, .mmio = &m->mmio, .ended = guest_ended,
@@ -447,7 +447,7 @@ void guest_describe(const struct machine *m, char *buf, size_t len)
 #define more(...) (n += (size_t)n < len ? snprintf(buf + n, len - (size_t)n, __VA_ARGS__) : 0)
 	if (m->initrd.size)
 		more("initrd    %lu KiB at %#lx\n", m->initrd.size >> 10, m->initrd.addr.addr);
-	more("memory    %lu MiB\ncpus      %u\n", gmem_size(&m->mem) >> 20, m->n_cpus);
+	more("memory    %lu MiB\ncpus      %u\nnested    %s\n", gmem_size(&m->mem) >> 20, m->n_cpus, m->nested_text);
 	for (unsigned i = 0; i < m->map.n; i++)
 		more("map       %#014lx-%#014lx %s\n", m->map.mem[i].base, m->map.mem[i].base + m->map.mem[i].size - 1,
 		     m->map.mem[i].type == BOOT_MEM_RAM ? "RAM" : "reserved");

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "bits.h"
+#include "probe.h"
 #include "x86_layout.h"
 
 /* What a machine cannot do without, and since when Linux has it. */
@@ -26,44 +27,6 @@ static const struct {
 	{ KVM_CAP_SPLIT_IRQCHIP, "KVM_CAP_SPLIT_IRQCHIP", "4.4" },
 	{ KVM_CAP_TSC_DEADLINE_TIMER, "KVM_CAP_TSC_DEADLINE_TIMER", "3.3" },
 };
-
-static int open_failed(const struct host *host, int ret, struct tvmm_error *err)
-{
-	struct stat st;
-	int fd;
-
-	switch (-ret) {
-	case EACCES:
-	case EPERM:
-		err_set(err, TVMM_E_PERM_KVM, -ret, "/dev/kvm", "may not open it");
-		fd = host->open(host, "/dev/kvm", O_PATH, 0);
-		if (fd < 0 || host->fstat(host, fd, &st) < 0)
-			err_hint(err, "as root: setfacl -m u:$USER:rw /dev/kvm");
-		else if ((st.st_mode & 060) == 060 && st.st_gid)
-			err_hint(err, "its mode is %04o, its group %u (getent group %u): sudo usermod -aG that group $USER, then log in "
-				 "again; or once: sudo setfacl -m u:$USER:rw /dev/kvm", st.st_mode & 07777, st.st_gid, st.st_gid);
-		else
-			err_hint(err, "its mode is %04o: only root may open it; sudo setfacl -m u:$USER:rw /dev/kvm, or give it a group "
-				 "(sudo chgrp kvm /dev/kvm && sudo chmod 0660 /dev/kvm)", st.st_mode & 07777);
-		if (fd >= 0)
-			host->close(host, fd);
-		break;
-	case ENOENT:
-		err_set(err, TVMM_E_NO_KVM, -ret, "/dev/kvm", "this host has no KVM");
-		err_hint(err, "load the module (sudo modprobe kvm_intel or kvm_amd), enable virtualization in the firmware; in a "
-			 "container, pass the device (--device /dev/kvm); in a VM, ask for nested virtualization");
-		break;
-	case ENXIO:
-	case ENODEV:
-	case EBUSY:
-		err_set(err, TVMM_E_NO_KVM, -ret, "/dev/kvm", "the device is there, but nothing serves it");
-		err_hint(err, "load kvm_intel or kvm_amd; another hypervisor (VirtualBox, VMware) may hold the CPU's extension");
-		break;
-	default:
-		err_set(err, TVMM_E_NO_KVM, -ret, "/dev/kvm", "cannot open it");
-	}
-	return ret;
-}
 
 int kvm_cap(const struct kvm *kvm, int cap)
 {
@@ -117,7 +80,7 @@ int kvm_open(struct kvm *kvm, const struct host *host, struct tvmm_error *err)
 	*kvm = (struct kvm){ .host = host, .dev_fd = -1, .vm_fd = -1, .msi.signal = signal_msi };
 	ret = host->open(host, "/dev/kvm", O_RDWR, 0);
 	if (ret < 0)
-		return open_failed(host, ret, err);
+		return probe_explain_open(host, ret, err);
 	kvm->dev_fd = ret;
 	ret = check_api(kvm, err);
 	if (ret)

@@ -14,7 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 #include "bits.h"
+#include "classify.h"
 #include "guest.h"
+#include "probe.h"
 #include "x86_layout.h"
 
 #define DRAIN_MS 2000 /* the longest that the end waits for a console that does not read */
@@ -254,6 +256,36 @@ static int create_host_half(struct machine *m, const struct tvmm_config *cfg, st
 	return ret ? ret : open_console(m, cfg, err);
 }
 
+/* VMX or SVM for the guest: as asked for, as far as this host can.  KVM is open. */
+static int decide_nested(struct machine *m, enum config_nested wanted, struct tvmm_error *err)
+{
+	struct snapshot cpu = { .hypervisor = false };
+	struct tvmm_error why;
+	char warning[256];
+	int ret;
+
+	snapshot_cpu(&cpu);
+	m->depth = (unsigned)classify_depth(&cpu) + 1;
+	snprintf(m->nested_text, sizeof(m->nested_text), "off: the guest has neither VMX nor SVM");
+	if (wanted == CONFIG_NESTED_OFF)
+		return 0;
+	ret = probe_nested(m->host, m->kvm.dev_fd, warning, sizeof(warning), &why);
+	m->nested = !ret;
+	if (ret && wanted == CONFIG_NESTED_REQUIRE) {
+		if (err)
+			*err = why;
+		return ret;
+	}
+	if (ret)
+		snprintf(m->nested_text, sizeof(m->nested_text), "auto: not to be had; %.160s: %.60s", why.object, why.message);
+	else
+		snprintf(m->nested_text, sizeof(m->nested_text), "%s: the guest has %s", wanted == CONFIG_NESTED_AUTO ? "auto" : "require",
+			 cpu.vmx ? "VMX" : "SVM");
+	if (*warning)
+		log_line(&m->log, TVMM_LOG_WARN, "%s", warning);
+	return 0;
+}
+
 int machine_create(struct machine **out, const struct tvmm_config *cfg, const struct host *host, struct tvmm_error *err)
 {
 	struct machine *m = calloc(1, sizeof(*m));
@@ -277,6 +309,8 @@ int machine_create(struct machine **out, const struct tvmm_config *cfg, const st
 	ret = m->vcpu ? create_host_half(m, cfg, err) : err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
 	if (!ret)
 		ret = kvm_open(&m->kvm, host, err);
+	if (!ret)
+		ret = decide_nested(m, cfg->nested, err);
 	if (!ret)
 		ret = guest_build(m, err);
 	if (ret) {

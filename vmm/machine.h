@@ -58,6 +58,9 @@ struct machine {
 	enum config_reboot on_reboot;
 	enum config_panic on_panic;
 	unsigned debug_exit_port; /* 0: none */
+	bool nested;    /* the guest gets VMX or SVM */
+	unsigned depth; /* hypervisors below it, our KVM included */
+	char nested_text[256]; /* what it got, for people */
 	struct hostmem ram[2]; /* below and above the hole */
 	uint64_t ram_base[2];
 	struct gmem mem;

@@ -80,6 +80,12 @@ START_TEST(scalars)
 	ck_assert_int_eq(cfg->on_reboot, CONFIG_REBOOT_RESTART);
 	takes("on-reboot", "exit");
 	ck_assert_int_eq(cfg->on_reboot, CONFIG_REBOOT_EXIT);
+	takes("nested", "require");
+	ck_assert_int_eq(cfg->nested, CONFIG_NESTED_REQUIRE);
+	takes("nested", "auto");
+	ck_assert_int_eq(cfg->nested, CONFIG_NESTED_AUTO);
+	takes("nested", "off");
+	ck_assert_int_eq(cfg->nested, CONFIG_NESTED_OFF);
 	takes("on-panic", "stay");
 	ck_assert_int_eq(cfg->on_panic, CONFIG_PANIC_STAY);
 	takes("on-panic", "exit");
@@ -111,6 +117,7 @@ START_TEST(scalars)
 	refuses("name", "../x", "name", "'../x' has a character other than letters, digits, '-', '_', '.'", "");
 	refuses("name", "..", "name", "'..' does not begin with a letter, a digit or '_'", "");
 	refuses("on-reboot", "exti", "on-reboot", "unknown value 'exti'", "did you mean 'exit'?");
+	refuses("nested", "maybe", "nested", "unknown value 'maybe'", "known are: off, auto, require");
 	refuses("on-panic", "dance", "on-panic", "unknown value 'dance'", "known are: exit, stay");
 	refuses("no-defaults", "yes", "no-defaults", "'yes' is neither on nor off", "");
 	refuses("console-log", "f,timestamps", "console-log", "nothing may follow the path; found 'timestamps'",
@@ -131,7 +138,7 @@ START_TEST(keys)
 	refuses("kernel", NULL, "kernel", "a value is missing", "");
 	refuses("\x1b[zz\n", "x", "?[zz?", "unknown key '?[zz?'",
 		"known are: kernel, initrd, append, disk, memory, cpus, console, console-log, name, on-reboot, on-panic, "
-		"no-defaults, modules, debug-exit, control");
+		"no-defaults, modules, debug-exit, control, nested");
 	ck_assert_int_eq(tvmm_config_set(NULL, "kernel", "x", &err), -EINVAL);
 	ck_assert_int_eq(tvmm_config_set(cfg, NULL, "x", &err), -EINVAL);
 	done();

@@ -15,7 +15,7 @@
 #define STACK_SIZE KIB(128)
 
 /* Blocked in our threads but inside KVM_RUN, so whatever the process does with it elsewhere is not disturbed. */
-static int kick_signal(void)
+int vcpu_kick_signal(void)
 {
 	return SIGRTMIN;
 }
@@ -27,7 +27,7 @@ static int set_signal_mask(struct vcpu *v, struct tvmm_error *err)
 		struct kvm_signal_mask hdr;
 		uint8_t set[8];
 	} m = { .hdr.len = sizeof(m.set) };
-	uint64_t mask = ~BIT_ULL(kick_signal() - 1);
+	uint64_t mask = ~BIT_ULL(vcpu_kick_signal() - 1);
 	int ret;
 
 	memcpy(m.set, &mask, sizeof(mask));
@@ -152,7 +152,7 @@ static void consume_kick(void)
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, kick_signal());
+	sigaddset(&set, vcpu_kick_signal());
 	sigtimedwait(&set, NULL, &now);
 }
 
@@ -213,7 +213,7 @@ void vcpu_kick_stop(struct vcpu *v)
 {
 	atomic_store(&v->stop, true);
 	if (v->started)
-		pthread_kill(v->thread, kick_signal());
+		pthread_kill(v->thread, vcpu_kick_signal());
 }
 
 void vcpu_join(struct vcpu *v)

@@ -51,6 +51,7 @@ void vcpu_fini(struct vcpu *v);
 
 int vcpu_start(struct vcpu *v, struct tvmm_error *err);
 void vcpu_kick_stop(struct vcpu *v); /* tells it to end; any thread, any number of times */
+int vcpu_kick_signal(void); /* blocked in a vCPU's thread but inside KVM_RUN, which it ends */
 void vcpu_join(struct vcpu *v);      /* waits for its thread; harmless if it never started */
 
 #endif

@@ -17,14 +17,25 @@ struct kvm_cpuid2;
 
 #define X86_CPUID_MAX 256
 
+/*
+ * A leaf of ours, past those in which Linux looks for hypervisors: EAX how many hypervisors are below the guest (at
+ * least), EBX and ECX the signature "tinyvmm".  So a tinyvmm in a tinyvmm knows.
+ */
+#define X86_TINYVMM_LEAF 0x40010000u
+#define X86_TINYVMM_EBX  0x796e6974u /* "tiny" */
+#define X86_TINYVMM_ECX  0x006d6d76u /* "vmm" */
+
 /* Entry state of the boot processor.  The others wait for INIT and SIPI. */
 struct x86_entry {
 	bool long_mode;      /* Linux's 64-bit entry, else the 32-bit one of PVH */
 	struct gpa ip, info; /* RIP; RSI or EBX */
 };
 
-/* The host's CPUID as KVM can offer it, without what guests are not to have; freed with free(). */
-int x86_cpuid_template(struct kvm *kvm, struct kvm_cpuid2 **out, struct tvmm_error *err);
+/*
+ * The host's CPUID as KVM can offer it, with VMX and SVM (as far as KVM offers them) or without; freed with free().
+ * DEPTH: of hypervisors below the guest, to be told to it; 0 tells nothing.
+ */
+int x86_cpuid_template(struct kvm *kvm, bool nested, unsigned depth, struct kvm_cpuid2 **out, struct tvmm_error *err);
 
 /* Makes T the view of vCPU INDEX of N: APIC ids, topology, cache sharing.  APIC ids are 0 .. N - 1.  Pure. */
 void x86_cpuid_for(struct kvm_cpuid2 *t, unsigned index, unsigned n);

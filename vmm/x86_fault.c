@@ -11,8 +11,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include "backend.h"
 #include "bits.h"
+#include "probe.h"
 #include "vcpu.h"
 #include "x86_insn.h"
 
@@ -75,7 +75,7 @@ static void emulation_failure(struct vcpu *v, struct tvmm_result *why)
 	const char *name = x86_insn_name(insn, len);
 	char hex[3 * INSN_MAX + 1] = "bytes unknown";
 	char module[32];
-	enum tvmm_backend backend = backend_find(h, module, sizeof(module));
+	enum tvmm_backend backend = probe_backend(h, module, sizeof(module));
 
 	for (size_t i = 0; i < len; i++)
 		snprintf(hex + 3 * i, sizeof(hex) - 3 * i, i + 1 < len ? "%02x " : "%02x", insn[i]);

@@ -82,6 +82,7 @@ TVMM_API void tvmm_config_free(struct tvmm_config *cfg); /* NULL is fine */
  *	modules DIR             kernel modules for the initramfs that is made when a disk is given and no initrd and no root=;
  *	                        default: the host's /lib/modules for the kernel's release
  *	debug-exit on|off|PORT  a port by which the guest ends the machine with an exit status; on: 0xf4
+ *	nested off|auto|require whether the guest gets VMX or SVM; require: or is not made
  *	no-defaults on|off      pass the kernel command line exactly as given
  *	control PATH|none       a unix socket by which other processes see and steer the machine (tvmm_client_open())
  *
@@ -282,19 +283,69 @@ TVMM_API int tvmm_client_wait(struct tvmm_client *client, int timeout_ms, struct
 
 /* ---- the host --------------------------------------------------------------------------------------------------- */
 
+/* What /dev/kvm runs guests with. */
 enum tvmm_backend { TVMM_BACKEND_NONE, TVMM_BACKEND_VMX, TVMM_BACKEND_SVM, TVMM_BACKEND_SOFTWARE, TVMM_BACKEND_UNKNOWN };
 
-struct tvmm_host {
-	size_t size;            /* the caller sets sizeof(struct tvmm_host) */
-	int32_t backend;        /* enum tvmm_backend: what /dev/kvm runs guests with */
-	int32_t kvm_api;        /* KVM_GET_API_VERSION, or -1 */
-	bool kvm_usable;        /* /dev/kvm opens and makes a VM */
-	bool runs_stock_kernel; /* a probe guest executed what a stock kernel needs in ring 0 */
-	char backend_name[32];  /* "kvm_amd", "kvm_pvm", ... */
-	char evidence[256];     /* what the verdict rests on */
+/* Whose guest this host is. */
+enum tvmm_platform {
+	TVMM_ON_UNKNOWN, /* somebody's, who does not tell */
+	TVMM_ON_METAL,   /* nobody's */
+	TVMM_ON_KVM,
+	TVMM_ON_TINYVMM,
+	TVMM_ON_FIRECRACKER,
+	TVMM_ON_NITRO,   /* AWS */
+	TVMM_ON_QEMU_TCG,
+	TVMM_ON_HYPERV,
+	TVMM_ON_VMWARE,
+	TVMM_ON_XEN,
+	TVMM_ON_OTHER    /* platform_name has it */
 };
-/* Looks at the host by trying, within about 100 ms.  0 when KVM is usable; else negative errno, *ERR saying why. */
-TVMM_API int tvmm_check_host(struct tvmm_host *out, struct tvmm_error *err);
+
+/* By what exits and faults were measured to cost. */
+enum tvmm_cost { TVMM_COST_UNKNOWN, TVMM_COST_NATIVE, TVMM_COST_NESTED, TVMM_COST_EMULATED };
+
+enum tvmm_verdict { TVMM_PASS, TVMM_WARN, TVMM_FAIL, TVMM_SKIP };
+
+/* One verdict with what it rests on, and what to do about it ("": nothing). */
+struct tvmm_finding {
+	int32_t verdict; /* enum tvmm_verdict */
+	char name[12];   /* "host", "/dev/kvm", ... */
+	char text[300];
+	char fix[384];
+};
+
+/* What this host can do for guests.  Fields grow at the end only, as struct tvmm_stats does. */
+struct tvmm_probe {
+	size_t size;             /* the caller sets sizeof(struct tvmm_probe) */
+	int32_t backend;         /* enum tvmm_backend */
+	int32_t platform;        /* enum tvmm_platform */
+	int32_t depth;           /* hypervisors below this kernel: 0 on bare metal, else at least so many */
+	int32_t cost;            /* enum tvmm_cost */
+	int32_t kvm_api;         /* KVM_GET_API_VERSION, or -1 */
+	bool kvm_usable;         /* /dev/kvm opens and makes a VM */
+	bool runs_stock_kernel;  /* a probe guest executed what a stock kernel needs in ring 0 */
+	bool nested;             /* guests can have VMX or SVM */
+	bool cached;             /* found earlier in this boot, by this program */
+	uint32_t exit_ns;        /* measured, 0 where that was not possible: an exit that KVM handles ... */
+	uint32_t exit_user_ns;   /* ... one that comes to this process and goes back ... */
+	uint32_t fault_ns;       /* ... the first touch of 4 KiB of guest memory */
+	uint32_t took_us;        /* to find all this */
+	char backend_name[16];   /* the module: "kvm_amd", "kvm_pvm" ...; "kvm" when it is not known */
+	char platform_name[64];  /* for a person: "KVM (QEMU Standard PC)" */
+	char features[160];      /* words: "npt avic tsc-scaling dirty-ring pre-fault memory-fault-exits" */
+	uint32_t n_findings;
+	struct tvmm_finding finding[8];
+};
+
+#define TVMM_PROBE_FRESH 1u /* look anew, whatever is known from earlier */
+
+/*
+ * Looks at the host: reads what it tells, then measures with a guest of some dozen instructions, as flags lie.  Within
+ * some milliseconds, and 150 at most; what an earlier call in this boot has found is kept in a file of this user's
+ * under XDG_RUNTIME_DIR or /run and saves the measuring.  0 when KVM is usable; else negative errno, *ERR saying why;
+ * *OUT is filled in any case.
+ */
+TVMM_API int tvmm_probe(struct tvmm_probe *out, unsigned flags, struct tvmm_error *err);
 
 #ifdef __cplusplus
 }
