@@ -253,7 +253,7 @@ void vq_unpop(struct virtq *q, struct virtq_req *req)
 
 /* ---- giving them back --------------------------------------------------------------------------------------------- */
 
-void vq_push(struct virtq *q, uint16_t head, uint32_t written)
+void vq_fill(struct virtq *q, uint16_t head, uint32_t written)
 {
 	uint8_t *elem;
 
@@ -268,8 +268,20 @@ void vq_push(struct virtq *q, uint16_t head, uint32_t written)
 	q->pushed++;
 	if (q->next_used == q->signalled)
 		q->signalled_valid = false; /* 2^16 pushes without a look: the distance no longer tells */
+}
+
+void vq_publish(struct virtq *q)
+{
+	if (!q->live || q->broken)
+		return;
 	/* Release: pairs with the driver's read of idx; it sees the element, and the data before it. */
 	store16(q->used + RING_IDX, q->next_used, __ATOMIC_RELEASE);
+}
+
+void vq_push(struct virtq *q, uint16_t head, uint32_t written)
+{
+	vq_fill(q, head, written);
+	vq_publish(q);
 }
 
 bool vq_should_signal(struct virtq *q)

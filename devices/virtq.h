@@ -73,6 +73,13 @@ void vq_unpop(struct virtq *q, struct virtq_req *req);
 /* Hands a request back: WRITTEN bytes of its writable part are filled, from the start.  Publishes at once. */
 void vq_push(struct virtq *q, uint16_t head, uint32_t written);
 
+/*
+ * The same in two steps, for requests that the driver must see together: each is filled in, then all are published at
+ * once.  Before the owner does anything else with the queue.
+ */
+void vq_fill(struct virtq *q, uint16_t head, uint32_t written);
+void vq_publish(struct virtq *q);
+
 /* After pushing: does the driver want an interrupt (2.7.7, 2.7.10)?  Resets what it counts from. */
 bool vq_should_signal(struct virtq *q);
 

@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * test_virtio_net.c - packets between a driver's buffers and an interface of the test's own, which has room or has none,
+ * has packets of any length, and goes away.
+ */
+#include "virtio_net.h"
+#include "test_driver.h"
+
+enum { RX, TX };
+#define MRG     BIT_ULL(15)
+#define STATUS  BIT_ULL(16)
+#define CTRL_VQ BIT_ULL(17)
+#define MQ      (BIT_ULL(22) | CTRL_VQ)
+
+static const uint8_t mac[6] = { 2, 0, 0, 1, 2, 3 };
+
+/* The interface: packets counted by PENDING, each LEN bytes of a pattern that says which it is. */
+struct fake {
+	struct netif nif;
+	unsigned pending[NETIF_PAIRS], next;
+	size_t len[64]; /* of packet NEXT % 64; at least NETIF_HDR */
+	unsigned reads, room; /* ROOM: packets that may still be sent */
+	uint8_t sent[NETIF_ROOM * 2];
+	size_t sent_len;
+	unsigned sent_count, sent_pair, pairs;
+	uint64_t features;
+	int pairs_error;
+};
+
+struct rig {
+	struct td t;
+	struct fake f;
+	struct virtio_net net;
+};
+
+static uint8_t pattern(unsigned packet, size_t at)
+{
+	return (uint8_t)(packet * 31 + at * 7 + at / 256);
+}
+
+static ssize_t fake_recv(struct netif *n, unsigned pair, const struct iovec *iov, unsigned cnt)
+{
+	struct fake *f = container_of(n, struct fake, nif);
+	size_t len = f->len[f->next % 64], at = 0, room = 0;
+
+	f->reads++;
+	for (unsigned i = 0; i < cnt; i++)
+		room += iov[i].iov_len;
+	TD_ASSERT(cnt <= 1024 && room >= NETIF_ROOM);
+	if (!f->pending[pair])
+		return -EAGAIN;
+	for (unsigned i = 0; i < cnt && at < len; i++)
+		for (size_t k = 0; k < iov[i].iov_len && at < len; k++, at++)
+			((uint8_t *)iov[i].iov_base)[k] = pattern(f->next, at);
+	f->next++;
+	f->pending[pair]--;
+	return (ssize_t)len;
+}
+
+static int fake_send(struct netif *n, unsigned pair, struct iovec *iov, unsigned cnt, size_t len)
+{
+	struct fake *f = container_of(n, struct fake, nif);
+
+	if (!f->room)
+		return -EAGAIN;
+	f->room--;
+	f->sent_len = 0;
+	for (unsigned i = 0; i < cnt; i++) {
+		memcpy(f->sent + f->sent_len, iov[i].iov_base, iov[i].iov_len);
+		f->sent_len += iov[i].iov_len;
+	}
+	ck_assert_uint_eq(f->sent_len, len);
+	f->sent_count++;
+	f->sent_pair = pair;
+	return 0;
+}
+
+static void fake_features(struct netif *n, uint64_t features)
+{
+	container_of(n, struct fake, nif)->features = features;
+}
+
+static int fake_pairs(struct netif *n, unsigned pairs)
+{
+	struct fake *f = container_of(n, struct fake, nif);
+
+	if (!f->pairs_error)
+		f->pairs = pairs;
+	return f->pairs_error;
+}
+
+static const struct netif_ops fake_ops = { fake_recv, fake_send, fake_features, fake_pairs, NULL };
+
+static struct rig *rig_new(unsigned pairs, uint64_t features)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+
+	td_init(&r->t);
+	r->f.nif = (struct netif){ .ops = &fake_ops, .kind = "fake", .pairs = pairs, .up = true,
+				   .features = NET_F_CSUM | NET_F_GUEST_CSUM | NET_F_GUEST_TSO4 | NET_F_GUEST_USO4 };
+	r->f.room = 1000000;
+	for (unsigned i = 0; i < 64; i++)
+		r->f.len[i] = 100;
+	ck_assert_int_eq(virtio_net_init(&r->net, "net 0", &r->f.nif, mac, 1400, &r->t.mem, &r->t.loop, &r->t.log, NULL), 0);
+	td_start(&r->t, &r->net.dev, features | NET_F_GUEST_CSUM);
+	return r;
+}
+
+static void rig_free(struct rig *r)
+{
+	virtio_set_status(&r->net.dev, 0);
+	virtio_net_fini(&r->net);
+	td_fini(&r->t);
+	free(r);
+}
+
+static void arrive(struct rig *r, unsigned pair, unsigned n)
+{
+	r->f.pending[pair] += n;
+	r->f.nif.ready(&r->f.nif, pair);
+}
+
+/* Offers N receive buffers of LEN bytes, behind a byte that must stay; their addresses by head. */
+static struct gpa at[VIRTQ_MAX_SIZE];
+static void offer_rx(struct rig *r, unsigned q, unsigned n, uint32_t len)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct td_seg s = td_in(&r->t, len);
+		int head = td_offer(&r->t, &r->t.ring[q], &s, 1);
+
+		ck_assert_int_ge(head, 0);
+		at[head] = s.addr;
+	}
+}
+
+/* Takes one packet, merged or not, and compares it with what number PACKET was: in how many buffers it came. */
+static unsigned take_packet(struct rig *r, unsigned q, unsigned packet)
+{
+	size_t len = r->f.len[packet % 64], pos = 0;
+	unsigned n = 0, num_buffers = 0;
+
+	do {
+		uint32_t part;
+		int head = td_take_used(&r->t, &r->t.ring[q], &part);
+		const uint8_t *p;
+
+		ck_assert_int_ge(head, 0);
+		p = td_ptr(&r->t, at[head]);
+		for (uint32_t i = 0; i < part; i++, pos++) {
+			if (pos == 10)
+				num_buffers = p[i];
+			else if (pos == 11)
+				num_buffers |= (unsigned)p[i] << 8;
+			else
+				TD_ASSERT(p[i] == pattern(packet, pos));
+		}
+		n++;
+	} while (pos < len);
+	ck_assert_uint_eq(pos, len);
+	ck_assert_uint_eq(n, num_buffers);
+	return n;
+}
+
+START_TEST(config)
+{
+	struct rig *r = rig_new(1, STATUS);
+	struct {
+		uint8_t mac[6];
+		uint16_t status, max_pairs, mtu;
+	} c;
+
+	virtio_config_read(&r->net.dev, 0, &c, 12);
+	ck_assert(!memcmp(c.mac, mac, 6));
+	ck_assert_uint_eq(c.status, 1);
+	ck_assert_uint_eq(c.max_pairs, 1);
+	ck_assert_uint_eq(c.mtu, 1400);
+	ck_assert_uint_eq(r->net.dev.n_queues, 2);
+	ck_assert(!(r->net.dev.features & MQ));
+	ck_assert_uint_eq(r->f.features, NET_F_GUEST_CSUM);
+	/* The interface is taken away, and with it the link; what is sent then is taken and lost. */
+	r->f.nif.up = false;
+	r->f.nif.link(&r->f.nif);
+	virtio_config_read(&r->net.dev, 0, &c, 12);
+	ck_assert_uint_eq(c.status, 0);
+	ck_assert_uint_eq(r->t.config_irqs, 1);
+	virtio_set_status(&r->net.dev, 0);
+	ck_assert_uint_eq(r->f.features, 0);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(transmit)
+{
+	struct rig *r = rig_new(1, 0);
+	uint8_t data[300];
+	struct td_seg s[4];
+	int head;
+
+	for (unsigned i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)i;
+	/* The header may lie anywhere: here in three pieces. */
+	s[0] = td_out(&r->t, data, 5);
+	s[1] = td_out(&r->t, data + 5, 6);
+	s[2] = td_out(&r->t, data + 11, 200);
+	head = td_offer(&r->t, &r->t.ring[TX], s, 3);
+	td_kick(&r->t, TX);
+	ck_assert_int_eq(td_take_used(&r->t, &r->t.ring[TX], NULL), head);
+	ck_assert_uint_eq(r->f.sent_len, 211);
+	ck_assert(!memcmp(r->f.sent, data, 211));
+	ck_assert_uint_eq(r->t.queue_irqs[TX], 1);
+	/* Less than a header and a byte is no packet; it comes back and is counted. */
+	s[0] = td_out(&r->t, data, NETIF_HDR);
+	td_offer(&r->t, &r->t.ring[TX], s, 1);
+	s[0] = td_in(&r->t, 100);
+	td_offer(&r->t, &r->t.ring[TX], s, 1);
+	td_kick(&r->t, TX);
+	ck_assert_int_ge(td_take_used(&r->t, &r->t.ring[TX], NULL), 0);
+	ck_assert_int_ge(td_take_used(&r->t, &r->t.ring[TX], NULL), 0);
+	ck_assert_uint_eq(r->f.sent_count, 1);
+	ck_assert_uint_eq(r->t.log.guest_faults, 2);
+	rig_free(r);
+}
+END_TEST
+
+/* The interface takes no more: what is left stays in the ring, whole and in order, and goes on when there is room. */
+START_TEST(transmit_stuck)
+{
+	struct rig *r = rig_new(1, 0);
+	uint8_t data[64] = { 0 };
+
+	r->f.room = 3;
+	for (uint8_t i = 0; i < 200; i++) {
+		struct td_seg s;
+
+		data[20] = i;
+		s = td_out(&r->t, data, sizeof(data));
+		td_offer(&r->t, &r->t.ring[TX], &s, 1);
+	}
+	td_kick(&r->t, TX);
+	td_kick(&r->t, TX);
+	ck_assert_uint_eq(r->f.sent_count, 3);
+	ck_assert_uint_eq(td_used(&r->t, &r->t.ring[TX])->idx, 3);
+	r->f.room = 1;
+	r->f.nif.ready(&r->f.nif, 0);
+	ck_assert_uint_eq(r->f.sent_count, 4);
+	ck_assert_uint_eq(r->f.sent[20], 3);
+	/* Room for all: a turn has its limit, others come in between. */
+	r->f.room = 1000;
+	r->f.nif.ready(&r->f.nif, 0);
+	ck_assert_uint_eq(r->f.sent_count, 4 + 128);
+	ck_assert_uint_eq(td_run(&r->t, TX), 1);
+	ck_assert_uint_eq(r->f.sent_count, 200);
+	ck_assert_uint_eq(r->f.sent[20], 199);
+	ck_assert_uint_eq(td_used(&r->t, &r->t.ring[TX])->idx, 200);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(receive)
+{
+	struct rig *r = rig_new(1, MRG);
+
+	offer_rx(r, RX, 8, 1526);
+	td_kick(&r->t, RX);
+	ck_assert_uint_eq(r->f.reads, 1);
+	arrive(r, 0, 3);
+	ck_assert_uint_eq(r->f.reads, 1 + 4);
+	for (unsigned i = 0; i < 3; i++)
+		ck_assert_uint_eq(take_packet(r, RX, i), 1);
+	ck_assert_int_eq(td_take_used(&r->t, &r->t.ring[RX], NULL), -1);
+	/* One interrupt for what came at once. */
+	ck_assert_uint_eq(r->t.queue_irqs[RX], 1);
+	rig_free(r);
+}
+END_TEST
+
+/* Long packets spread over buffers, to the byte; with buffers of all sizes, and full ones. */
+START_TEST(receive_merged)
+{
+	static const size_t lens[] = { 12, 13, 99, 100, 101, 199, 200, 201, 1000, 5000, 12, 9999, 20000, 100 };
+	struct rig *r = rig_new(1, MRG);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(lens); i++) {
+		unsigned packet = r->f.next;
+
+		r->f.len[packet % 64] = lens[i];
+		while (r->t.ring[RX].n_free)
+			offer_rx(r, RX, 1, 100);
+		td_kick(&r->t, RX);
+		arrive(r, 0, 1);
+		if (lens[i] <= 256 * 100)
+			ck_assert_uint_eq(take_packet(r, RX, packet), (lens[i] + 99) / 100);
+	}
+	rig_free(r);
+}
+END_TEST
+
+/* A packet longer than what is offered waits for buffers, not one byte lost; nothing is read meanwhile. */
+START_TEST(receive_waits)
+{
+	struct rig *r = rig_new(1, MRG);
+	unsigned reads;
+
+	r->f.len[0] = NETIF_ROOM;
+	r->f.len[1] = 70;
+	offer_rx(r, RX, 2, 1000);
+	arrive(r, 0, 2);
+	reads = r->f.reads;
+	ck_assert_int_eq(td_take_used(&r->t, &r->t.ring[RX], NULL), -1);
+	offer_rx(r, RX, 62, 1000);
+	td_kick(&r->t, RX);
+	ck_assert_int_eq(td_take_used(&r->t, &r->t.ring[RX], NULL), -1);
+	ck_assert_uint_eq(r->f.reads, reads);
+	arrive(r, 0, 0);
+	ck_assert_uint_eq(r->f.reads, reads);
+	offer_rx(r, RX, 3, 1000);
+	td_kick(&r->t, RX);
+	ck_assert_uint_eq(take_packet(r, RX, 0), (NETIF_ROOM + 999) / 1000);
+	ck_assert_uint_eq(take_packet(r, RX, 1), 1);
+	rig_free(r);
+}
+END_TEST
+
+/* No buffer: the interface is left alone, until the driver tells of one. */
+START_TEST(receive_no_buffers)
+{
+	struct rig *r = rig_new(1, MRG | VIRTIO_F_EVENT_IDX);
+
+	arrive(r, 0, 5);
+	arrive(r, 0, 0);
+	ck_assert_uint_eq(r->f.reads, 0);
+	ck_assert_uint_eq(*td_avail_event(&r->t, &r->t.ring[RX]), 0);
+	offer_rx(r, RX, 2, 500);
+	td_kick(&r->t, RX);
+	take_packet(r, RX, 0);
+	take_packet(r, RX, 1);
+	ck_assert_uint_eq(r->f.pending[0], 3);
+	ck_assert_uint_eq(*td_avail_event(&r->t, &r->t.ring[RX]), 2);
+	/* Buffers that hold no header are no buffers; they come back. */
+	offer_rx(r, RX, 3, NETIF_HDR - 1);
+	td_kick(&r->t, RX);
+	for (unsigned i = 0; i < 3; i++) {
+		uint32_t len = 1;
+
+		ck_assert_int_ge(td_take_used(&r->t, &r->t.ring[RX], &len), 0);
+		ck_assert_uint_eq(len, 0);
+	}
+	ck_assert_uint_eq(r->f.pending[0], 3);
+	/* A reset forgets them all. */
+	virtio_set_status(&r->net.dev, 0);
+	td_start(&r->t, &r->net.dev, MRG | NET_F_GUEST_CSUM);
+	offer_rx(r, RX, 3, 500);
+	td_kick(&r->t, RX);
+	take_packet(r, RX, 2);
+	rig_free(r);
+}
+END_TEST
+
+/* Without MRG_RXBUF a packet has one buffer, and is lost where it does not fit. */
+START_TEST(receive_unmerged)
+{
+	struct rig *r = rig_new(1, 0);
+	struct td_seg s[3] = { td_in(&r->t, 12), td_in(&r->t, 0), td_in(&r->t, 188) };
+
+	r->f.len[0] = 201;
+	r->f.len[1] = 200;
+	td_offer(&r->t, &r->t.ring[RX], s, 3);
+	arrive(r, 0, 2);
+	ck_assert_uint_eq(r->f.nif.dropped, 1);
+	at[td_used(&r->t, &r->t.ring[RX])->ring[0].id] = s[0].addr;
+	ck_assert_uint_eq(td_used(&r->t, &r->t.ring[RX])->ring[0].len, 200);
+	for (unsigned i = 12; i < 200; i++)
+		TD_ASSERT(((uint8_t *)td_ptr(&r->t, s[2].addr))[i - 12] == pattern(1, i));
+	ck_assert_uint_eq(((uint8_t *)td_ptr(&r->t, s[0].addr))[10], 1);
+	rig_free(r);
+}
+END_TEST
+
+/* Buffers in pieces so small that no packet of length fits what one system call takes: it is lost, the next one goes. */
+START_TEST(receive_crumbs)
+{
+	struct rig *r = rig_new(1, MRG | VIRTIO_F_INDIRECT_DESC);
+	static struct td_seg s[VIRTQ_MAX_SEGS];
+
+	for (unsigned k = 0; k < 6; k++) {
+		for (unsigned i = 0; i < VIRTQ_MAX_SEGS; i++)
+			s[i] = td_in(&r->t, 1);
+		td_offer_indirect(&r->t, &r->t.ring[RX], s, VIRTQ_MAX_SEGS);
+	}
+	r->f.len[0] = 5000;
+	r->f.len[1] = 300;
+	arrive(r, 0, 2);
+	ck_assert_uint_eq(r->f.nif.dropped, 1);
+	ck_assert_uint_eq(td_used(&r->t, &r->t.ring[RX])->idx, 2);
+	rig_free(r);
+}
+END_TEST
+
+static uint8_t command(struct rig *r, unsigned q, uint8_t class, uint8_t cmd, uint16_t pairs)
+{
+	uint8_t c[4] = { class, cmd, (uint8_t)pairs, (uint8_t)(pairs >> 8) };
+	struct td_seg s[] = { td_out(&r->t, c, 2), td_out(&r->t, c + 2, 2), td_in(&r->t, 1) };
+
+	*(uint8_t *)td_ptr(&r->t, s[2].addr) = 0xee;
+	td_offer(&r->t, &r->t.ring[q], s, 3);
+	td_kick(&r->t, q);
+	ck_assert_int_ge(td_take_used(&r->t, &r->t.ring[q], NULL), 0);
+	return *(uint8_t *)td_ptr(&r->t, s[2].addr);
+}
+
+START_TEST(pairs)
+{
+	struct rig *r = rig_new(3, MQ | MRG);
+
+	ck_assert_uint_eq(r->net.dev.n_queues, 7);
+	offer_rx(r, 4, 2, 500);
+	arrive(r, 2, 1); /* not in use: left alone */
+	ck_assert_int_eq(td_take_used(&r->t, &r->t.ring[4], NULL), -1);
+	ck_assert_uint_eq(command(r, 6, 4, 0, 4), 1);
+	ck_assert_uint_eq(command(r, 6, 4, 0, 0), 1);
+	ck_assert_uint_eq(command(r, 6, 4, 1, 1), 1);
+	ck_assert_uint_eq(command(r, 6, 0, 0, 1), 1);
+	r->f.pairs_error = -EIO;
+	ck_assert_uint_eq(command(r, 6, 4, 0, 3), 1);
+	r->f.pairs_error = 0;
+	ck_assert_uint_eq(command(r, 6, 4, 0, 3), 0);
+	ck_assert_uint_eq(r->f.pairs, 3);
+	take_packet(r, 4, 0);
+	virtio_set_status(&r->net.dev, 0);
+	ck_assert_uint_eq(r->f.pairs, 1);
+	/* A driver that knows nothing of several pairs has its control queue elsewhere. */
+	td_start(&r->t, &r->net.dev, CTRL_VQ);
+	ck_assert_uint_eq(command(r, 2, 4, 0, 1), 1);
+	rig_free(r);
+}
+END_TEST
+
+START_TEST(no_answer)
+{
+	struct rig *r = rig_new(2, MQ);
+	struct td_seg s = td_out(&r->t, "\4\0\1\0", 4);
+
+	td_offer(&r->t, &r->t.ring[4], &s, 1);
+	td_kick(&r->t, 4);
+	ck_assert(virtio_status(&r->net.dev) & VIRTIO_S_NEEDS_RESET);
+	arrive(r, 0, 1);
+	rig_free(r);
+}
+END_TEST
+
+int main(void)
+{
+	const TTest *const tests[] = { config, transmit, transmit_stuck, receive, receive_merged, receive_waits,
+				       receive_no_buffers, receive_unmerged, receive_crumbs, pairs, no_answer, NULL };
+
+	return test_main("virtio_net", tests);
+}

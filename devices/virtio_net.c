@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * virtio_net.c - the network device: its features and configuration, the transmit queues, the control queue.
+ *
+ * The receive side is virtio_net_rx.c.  All on the I/O loop.  A request is handed back once, whatever is in it: packets
+ * that are none are dropped and counted, an unknown command gets an error.  Only a command without room for its answer
+ * breaks the device.
+ */
+#include "virtio_net.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include "bits.h"
+#include "segs.h"
+#include "virtio_net_rx.h"
+
+#define QUEUE_SIZE 256
+#define BATCH      128 /* packets a turn */
+
+#define F_MTU     BIT_ULL(3)
+#define F_MAC     BIT_ULL(5)
+#define F_STATUS  BIT_ULL(16)
+#define F_CTRL_VQ BIT_ULL(17)
+#define F_MQ      BIT_ULL(22)
+
+#define S_LINK_UP 1
+
+struct net_config {
+	uint8_t mac[6];
+	uint16_t status, max_pairs, mtu;
+};
+static_assert(sizeof(struct net_config) == 12, "virtio 1.2, 5.1.4");
+
+enum { CTRL_MQ = 4, CTRL_MQ_PAIRS_SET = 0 };
+enum { CTRL_OK = 0, CTRL_ERR = 1 };
+
+static struct virtio_net *to_net(struct virtio_dev *dev)
+{
+	return container_of(dev, struct virtio_net, dev);
+}
+
+/* ---- transmit ----------------------------------------------------------------------------------------------------- */
+
+static void work_tx(struct virtio_net *v, unsigned pair)
+{
+	unsigned q = 2 * pair + 1, n = 0;
+	struct virtq *vq = &v->dev.queue[q].vq;
+
+	v->tx_stuck[pair] = false;
+	do {
+		vq_notify_off(vq);
+		while (vq_pop(vq, &v->req) == 1) {
+			if (v->req.out_len <= NETIF_HDR) {
+				log_guest(v->dev.log, v->dev.name, "a packet of %u bytes", v->req.out_len);
+			} else if (v->nif->ops->send(v->nif, pair, v->req.iov, v->req.n_out, v->req.out_len) == -EAGAIN) {
+				vq_unpop(vq, &v->req);
+				v->tx_stuck[pair] = true;
+				virtio_signal(&v->dev, q);
+				return; /* net_ready() goes on */
+			}
+			vq_push(vq, v->req.head, 0);
+			if (++n == BATCH) {
+				virtio_signal(&v->dev, q);
+				virtio_again(&v->dev, q);
+				return;
+			}
+		}
+	} while (vq_notify_on(vq));
+	virtio_signal(&v->dev, q);
+}
+
+/* ---- control ------------------------------------------------------------------------------------------------------ */
+
+/* A driver that knows of one pair finds the control queue right behind that (5.1.2). */
+static unsigned ctrl_queue(const struct virtio_net *v)
+{
+	return virtio_has(&v->dev, F_MQ) ? 2 * v->pairs : 2;
+}
+
+static uint8_t set_pairs(struct virtio_net *v, unsigned pairs)
+{
+	if (!virtio_has(&v->dev, F_MQ) || !pairs || pairs > v->pairs)
+		return CTRL_ERR;
+	if (v->nif->ops->set_pairs && v->nif->ops->set_pairs(v->nif, pairs) < 0)
+		return CTRL_ERR;
+	v->active = pairs;
+	for (unsigned i = 0; i < pairs; i++)
+		if (v->dev.queue[2 * i].vq.live)
+			net_rx_work(v, i);
+	return CTRL_OK;
+}
+
+static uint8_t execute(struct virtio_net *v, struct segs *out)
+{
+	uint8_t cmd[4];
+
+	if (!segs_take(out, cmd, 2) || cmd[0] != CTRL_MQ || cmd[1] != CTRL_MQ_PAIRS_SET || !segs_take(out, cmd + 2, 2))
+		return CTRL_ERR;
+	return set_pairs(v, load_le16(cmd + 2));
+}
+
+static void work_ctrl(struct virtio_net *v, unsigned q)
+{
+	struct virtq *vq = &v->dev.queue[q].vq;
+	unsigned n = 0;
+
+	do {
+		vq_notify_off(vq);
+		while (vq_pop(vq, &v->req) == 1) {
+			struct segs out = segs_out(&v->req), in = segs_in(&v->req);
+			uint8_t *ack = segs_last_byte(&in);
+			uint16_t head = v->req.head; /* receiving, which a command may start, has the same scratch */
+
+			if (!ack) {
+				virtio_break(&v->dev, "command %u has no room for its answer", head);
+				return;
+			}
+			*ack = execute(v, &out);
+			vq_push(vq, head, 1);
+			virtio_signal(&v->dev, q);
+			if (++n == BATCH) {
+				virtio_again(&v->dev, q);
+				return;
+			}
+		}
+	} while (vq_notify_on(vq));
+}
+
+/* ---- the class ---------------------------------------------------------------------------------------------------- */
+
+static void net_notify(struct virtio_dev *dev, unsigned q)
+{
+	struct virtio_net *v = to_net(dev);
+
+	if (v->pairs > 1 && q == ctrl_queue(v))
+		work_ctrl(v, q);
+	else if (q >= 2 * v->pairs)
+		return; /* a queue that this driver has no use for */
+	else if (q & 1)
+		work_tx(v, q / 2);
+	else
+		net_rx_work(v, q / 2);
+}
+
+static void net_ready(struct netif *nif, unsigned pair)
+{
+	struct virtio_net *v = nif->user;
+	const struct virtq *rx = &v->dev.queue[2 * pair].vq;
+
+	if (rx->live && !rx->broken)
+		net_rx_work(v, pair);
+	for (unsigned i = 0; i < v->pairs; i++)
+		if (v->tx_stuck[i] && v->dev.queue[2 * i + 1].vq.live)
+			work_tx(v, i);
+}
+
+static void net_link(struct netif *nif)
+{
+	struct virtio_net *v = nif->user;
+
+	if (!v)
+		return;
+	pthread_mutex_lock(&v->dev.lock);
+	if (v->link_up != nif->up) {
+		v->link_up = nif->up;
+		virtio_config_changed_locked(&v->dev);
+	}
+	pthread_mutex_unlock(&v->dev.lock);
+	/* What is sent now is dropped: nothing waits any more. */
+	for (unsigned i = 0; i < v->pairs; i++)
+		if (v->tx_stuck[i])
+			virtio_again(&v->dev, 2 * i + 1);
+}
+
+static void net_activate(struct virtio_dev *dev)
+{
+	struct virtio_net *v = to_net(dev);
+
+	v->nif->ops->set_features(v->nif, dev->driver_features & v->nif->features);
+	net_rx_start(v);
+}
+
+static void net_reset(struct virtio_dev *dev)
+{
+	struct virtio_net *v = to_net(dev);
+
+	memset(v->tx_stuck, 0, sizeof(v->tx_stuck));
+	net_rx_start(v);
+	v->nif->ops->set_features(v->nif, 0);
+	v->active = 1;
+	if (v->pairs > 1 && v->nif->up)
+		v->nif->ops->set_pairs(v->nif, 1);
+}
+
+static void net_config_read(struct virtio_dev *dev, unsigned off, void *buf, unsigned len)
+{
+	const struct virtio_net *v = to_net(dev);
+	struct net_config c = { .status = htole16(v->link_up ? S_LINK_UP : 0), .max_pairs = htole16(v->pairs),
+				.mtu = htole16(v->mtu) };
+
+	memcpy(c.mac, v->mac, sizeof(c.mac));
+	memcpy(buf, (const char *)&c + off, len);
+}
+
+static const struct virtio_class net_class = {
+	.name = "virtio-net",
+	.device_id = 1,
+	.pci_class = 0x020000, /* Ethernet controller */
+	.activate = net_activate,
+	.reset = net_reset,
+	.notify = net_notify,
+	.config_read = net_config_read,
+};
+
+int virtio_net_init(struct virtio_net *v, const char *name, struct netif *nif, const uint8_t mac[6], uint16_t mtu,
+		    const struct gmem *mem, struct evloop *loop, struct log *log, struct tvmm_error *err)
+{
+	uint64_t features = nif->features | F_MAC | F_STATUS | NET_F_MRG_RXBUF;
+	unsigned queues = 2 * nif->pairs;
+
+	v->rx = calloc(nif->pairs, sizeof(*v->rx));
+	if (!v->rx)
+		return err_set(err, TVMM_E_MEMORY, ENOMEM, name, "out of memory");
+	v->nif = nif;
+	v->pairs = nif->pairs;
+	v->active = 1;
+	memcpy(v->mac, mac, sizeof(v->mac));
+	v->mtu = mtu;
+	v->link_up = nif->up;
+	memset(v->tx_stuck, 0, sizeof(v->tx_stuck));
+	if (v->pairs > 1) {
+		features |= F_CTRL_VQ | F_MQ;
+		queues++;
+	}
+	if (mtu)
+		features |= F_MTU;
+	virtio_init(&v->dev, &net_class, name, queues, QUEUE_SIZE, sizeof(struct net_config), features, mem, loop, log);
+	nif->user = v;
+	nif->ready = net_ready;
+	nif->link = net_link;
+	return 0;
+}
+
+void virtio_net_fini(struct virtio_net *v)
+{
+	if (!v->rx)
+		return;
+	virtio_fini(&v->dev);
+	v->nif->ready = NULL;
+	v->nif->link = NULL;
+	v->nif->user = NULL;
+	free(v->rx);
+	v->rx = NULL;
+}
