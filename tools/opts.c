@@ -23,6 +23,8 @@ static const struct opt table[] = {
 	  "added to the kernel's command line; repeatable", RUN },
 	{ OPT_CONFIG, 'd', "disk", {}, "FILE[,ro][,root[=N]][,serial=S]", "Machine",
 	  "a raw image or a block device; repeatable", RUN },
+	{ OPT_CONFIG, 'n', "net", {}, "user[,fwd=tcp:H:G]|tap=NAME[,queues=N]|fd=N|none", "Machine",
+	  "a network interface, also with mac= and mtu=;\nrepeatable; default none", RUN },
 	{ OPT_CONFIG, 'm', "memory", {}, "SIZE[,min=S][,reclaim=off|report|auto][,weight=N]", "Machine",
 	  "guest memory: 512 (MiB), 512M, 2G; default 1G", RUN },
 	{ OPT_CONFIG, 'c', "cpus", {}, "N", "Machine", "virtual CPUs; default 1", RUN },

@@ -4,7 +4,7 @@
  *
  * One table gives each key its function.  A list value is "PATH[,key[=value]]...": the first element is the path, ",,"
  * stands for a comma, "key" is "key=on".  What is unknown is refused, with the nearest known word as the hint.  A key
- * given again adds to the list keys (initrd, append, disk) and replaces the others.  A call that fails changes nothing.
+ * given again adds to the list keys (initrd, append, disk, net) and replaces the others.  A call that fails changes nothing.
  *
  * Called by the embedder on its own thread, before the machine exists.  Opens no file and asks the host nothing.
  */
@@ -144,6 +144,19 @@ static int set_disk(struct tvmm_config *cfg, const char *value, struct tvmm_erro
 	else
 		cfg->disks[cfg->disk_count++] = disk;
 	return ret;
+}
+
+static int set_net(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
+{
+	struct config_net net;
+	int ret = config_net_parse(value, &net, err);
+
+	if (ret || net.kind == CONFIG_NET_NONE)
+		return ret;
+	if (cfg->net_count == CONFIG_NETS_MAX)
+		return err_set(err, TVMM_E_CONFIG, 0, "net", "more than %d network interfaces", CONFIG_NETS_MAX);
+	cfg->nets[cfg->net_count++] = net;
+	return 0;
 }
 
 /* A size in the bounds of guest memory. */
@@ -447,11 +460,11 @@ static int set_no_defaults(struct tvmm_config *cfg, const char *value, struct tv
 }
 
 /* The names stand apart so that word_unknown() can look through them; the order of the two lists is the same. */
-static const char *const key_names[] = { "kernel",	"initrd", "append",    "disk",	   "memory",	  "cpus", "console",
+static const char *const key_names[] = { "kernel",	"initrd", "append",    "disk",	   "net", "memory",	  "cpus", "console",
 					 "console-log", "name",	  "on-reboot", "on-panic", "no-defaults",
 					 "modules",	"debug-exit", "control", "nested", NULL };
 static int (*const key_setters[])(struct tvmm_config *cfg, const char *value, struct tvmm_error *err) = {
-	set_kernel,  set_initrd,      set_append, set_disk,	 set_memory,   set_cpus,
+	set_kernel,  set_initrd,      set_append, set_disk,	 set_net, set_memory,   set_cpus,
 	set_console, set_console_log, set_name,	  set_on_reboot, set_on_panic, set_no_defaults,
 	set_modules, set_debug_exit,  set_control,
 	set_nested,
@@ -501,7 +514,7 @@ int tvmm_config_set(struct tvmm_config *cfg, const char *key, const char *value,
 		i++;
 	if (!key_names[i])
 		return word_unknown(err, word_show(key).s, "unknown key", key, key_names,
-				"kernel, initrd, append, disk, memory, cpus, console, console-log, name, on-reboot, "
+				"kernel, initrd, append, disk, net, memory, cpus, console, console-log, name, on-reboot, "
 				"on-panic, no-defaults, modules, debug-exit, control, nested");
 	if (!value && key_setters[i] != set_no_defaults && key_setters[i] != set_debug_exit)
 		return err_set(err, TVMM_E_CONFIG, 0, key, "a value is missing");

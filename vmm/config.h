@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "config_net.h"
 #include "tinyvmm.h"
 
 enum {
@@ -58,6 +59,8 @@ struct tvmm_config {
 	char *append; /* NULL unless given; occurrences joined with one space */
 	struct config_disk disks[CONFIG_DISKS_MAX];
 	unsigned disk_count;
+	struct config_net nets[CONFIG_NETS_MAX];
+	unsigned net_count;
 	uint64_t memory; /* bytes, a multiple of CONFIG_MEMORY_STEP */
 	uint64_t memory_min; /* likewise, at most memory; 0 unless given */
 	enum config_reclaim reclaim;

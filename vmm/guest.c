@@ -19,6 +19,9 @@
 /* PCI device numbers.  Disks come last and in the order given, so that the first is always vda. */
 enum { SLOT_HOST_BRIDGE, SLOT_CONSOLE, SLOT_RNG, SLOT_BALLOON, SLOT_FIRST_DISK };
 
+/* Interfaces have the last ones: a guest names them after their slots, so another disk must not move them. */
+#define SLOT_FIRST_NET (PCI_MAX_FUNCS - CONFIG_NETS_MAX)
+
 static void power_event(void *arg, enum acpi_power_event ev)
 {
 	struct machine *m = arg;
@@ -81,6 +84,8 @@ static int build_virtio(struct machine *m, struct tvmm_error *err)
 		ret = plug(m, &m->balloon_pci, &m->balloon.dev, SLOT_BALLOON, err);
 	for (unsigned i = 0; !ret && i < m->n_disks; i++)
 		ret = plug(m, &m->disk[i].pci, &m->disk[i].blk.dev, SLOT_FIRST_DISK + i, err);
+	for (unsigned i = 0; !ret && i < m->n_nets; i++)
+		ret = plug(m, &m->net[i].pci, &m->net[i].net.dev, SLOT_FIRST_NET + i, err);
 	return ret;
 }
 
@@ -127,6 +132,16 @@ static int build_disks(struct machine *m, struct tvmm_error *err)
 	return ret;
 }
 
+static int build_nets(struct machine *m, struct tvmm_error *err)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; !ret && i < m->n_nets; i++)
+		ret = virtio_net_init(&m->net[i].net, m->net[i].name, m->net[i].nif, m->net[i].mac, m->net[i].mtu, &m->mem,
+				      &m->loop, &m->log, err);
+	return ret;
+}
+
 static int build_devices(struct machine *m, struct tvmm_error *err)
 {
 	int ret;
@@ -147,6 +162,8 @@ static int build_devices(struct machine *m, struct tvmm_error *err)
 	ret = build_disks(m, err);
 	if (!ret)
 		ret = build_balloon(m, err);
+	if (!ret)
+		ret = build_nets(m, err);
 	if (!ret)
 		ret = build_virtio(m, err);
 	if (!ret)
@@ -196,6 +213,8 @@ static int map_devices(struct machine *m, struct tvmm_error *err)
 		ret = map_bells(m, &m->vcon_pci, err);
 	for (unsigned i = 0; !ret && i < m->n_disks; i++)
 		ret = map_bells(m, &m->disk[i].pci, err);
+	for (unsigned i = 0; !ret && i < m->n_nets; i++)
+		ret = map_bells(m, &m->net[i].pci, err);
 	return ret;
 }
 
@@ -340,6 +359,8 @@ void guest_quiesce(struct machine *m)
 		virtio_set_status(&m->balloon.dev, 0);
 	for (unsigned i = 0; i < m->n_disks; i++)
 		virtio_set_status(&m->disk[i].blk.dev, 0);
+	for (unsigned i = 0; i < m->n_nets; i++)
+		virtio_set_status(&m->net[i].net.dev, 0);
 }
 
 void guest_destroy(struct machine *m)
@@ -364,6 +385,10 @@ void guest_destroy(struct machine *m)
 	for (unsigned i = 0; i < m->n_disks; i++) {
 		virtio_pci_fini(&m->disk[i].pci);
 		virtio_blk_fini(&m->disk[i].blk);
+	}
+	for (unsigned i = 0; i < m->n_nets; i++) {
+		virtio_pci_fini(&m->net[i].pci);
+		virtio_net_fini(&m->net[i].net);
 	}
 	uart_fini(&m->uart);
 	ioapic_fini(&m->ioapic);
@@ -454,5 +479,9 @@ void guest_describe(const struct machine *m, char *buf, size_t len)
 	for (unsigned i = 0; i < PCI_MAX_FUNCS; i++)
 		if (m->pci.func[i])
 			more("pci       00:%02x.0 %s\n", i, m->pci.func[i]->name);
+	for (unsigned i = 0; i < m->n_nets; i++)
+		more("net       %u: %s, %u queue pair%s, %02x:%02x:%02x:%02x:%02x:%02x\n", i, m->net[i].nif->kind, m->net[i].nif->pairs,
+		     m->net[i].nif->pairs == 1 ? "" : "s", m->net[i].mac[0], m->net[i].mac[1], m->net[i].mac[2], m->net[i].mac[3],
+		     m->net[i].mac[4], m->net[i].mac[5]);
 #undef more
 }

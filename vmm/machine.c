@@ -68,6 +68,64 @@ static int open_disks(struct machine *m, const struct tvmm_config *cfg, struct t
 	return 0;
 }
 
+static int open_netif(struct machine *m, struct machine_net *n, const struct config_net *cfg, struct tvmm_error *err)
+{
+	switch (cfg->kind) {
+	case CONFIG_NET_TAP:
+		return net_tap_open(&n->nif, m->host, &m->loop, &m->log, cfg->ifname, cfg->pairs, err);
+	case CONFIG_NET_FD:
+		return net_fd_open(&n->nif, m->host, &m->loop, &m->log, cfg->fd, err);
+	case CONFIG_NET_USER:
+		return passt_start(&n->passt, &n->nif, cfg, m->host, &m->loop, &m->log, err);
+	case CONFIG_NET_NONE:
+		break;
+	}
+	return -EINVAL;
+}
+
+/* An address of our own making is marked as such (locally administered), and outlives a restart. */
+static void choose_mac(const struct machine *m, unsigned index, const struct config_net *cfg, uint8_t mac[6])
+{
+	if (cfg->has_mac) {
+		memcpy(mac, cfg->mac, 6);
+		return;
+	}
+	if (m->host->getrandom(m->host, mac, 6) != 6)
+		memset(mac, (int)index, 6);
+	mac[0] = (uint8_t)((mac[0] & ~1u) | 2);
+}
+
+/* After the loop is there: the interfaces are watched from the start. */
+static int open_nets(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
+{
+	if (!cfg->net_count)
+		return 0;
+	m->net = calloc(cfg->net_count, sizeof(*m->net));
+	if (!m->net)
+		return err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
+	for (unsigned i = 0; i < cfg->net_count; i++) {
+		struct machine_net *n = &m->net[i];
+		int ret = open_netif(m, n, &cfg->nets[i], err);
+
+		if (ret)
+			return ret;
+		m->n_nets++;
+		snprintf(n->name, sizeof(n->name), "net %u", i);
+		choose_mac(m, i, &cfg->nets[i], n->mac);
+		n->mtu = (uint16_t)cfg->nets[i].mtu;
+	}
+	return 0;
+}
+
+static void close_nets(struct machine *m)
+{
+	for (unsigned i = 0; i < m->n_nets; i++) {
+		m->net[i].nif->ops->close(m->net[i].nif);
+		passt_stop(&m->net[i].passt);
+	}
+	free(m->net);
+}
+
 /* Below and above the hole under 4 GiB. */
 static int map_ram(struct machine *m, uint64_t size, struct tvmm_error *err)
 {
@@ -165,6 +223,7 @@ static bool wants_initramfs(const struct tvmm_config *cfg)
  */
 static const char *const drivers[] = { "virtio_console", NULL };
 static const char *const late_drivers[] = { "pvpanic_mmio", "button", "virtio_balloon", "virtio_rng", NULL };
+static const char *const late_drivers_net[] = { "virtio_net", "pvpanic_mmio", "button", "virtio_balloon", "virtio_rng", NULL };
 
 static int build_initramfs(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
 {
@@ -173,7 +232,7 @@ static int build_initramfs(struct machine *m, const struct tvmm_config *cfg, str
 	struct initramfs_desc d = {
 		.modules_dir = cfg->modules,
 		.drivers = drivers,
-		.late_drivers = late_drivers,
+		.late_drivers = cfg->net_count ? late_drivers_net : late_drivers,
 		.unpack = unpack_with_tool,
 	};
 	struct kernel k;
@@ -253,6 +312,8 @@ static int create_host_half(struct machine *m, const struct tvmm_config *cfg, st
 	ret = m->n_disks ? disk_engine_init(&m->disk_engine, m->host, &m->loop, &m->log, err) : 0;
 	if (!ret)
 		ret = memctl_init(&m->memctl, cfg, &m->mem, &m->loop, &m->log, err);
+	if (!ret)
+		ret = open_nets(m, cfg, err);
 	return ret ? ret : open_console(m, cfg, err);
 }
 
@@ -333,6 +394,7 @@ void machine_destroy(struct machine *m)
 		chardev_fini(&m->console);
 	memctl_fini(&m->memctl);
 	disk_engine_fini(&m->disk_engine);
+	close_nets(m);
 	if (m->loop_ok)
 		evloop_fini(&m->loop);
 	for (unsigned i = 0; i < m->n_disks; i++)

@@ -31,6 +31,7 @@
 #include "log.h"
 #include "memctl.h"
 #include "panic_watch.h"
+#include "passt.h"
 #include "pci.h"
 #include "pvpanic.h"
 #include "uart16550.h"
@@ -38,6 +39,7 @@
 #include "virtio_balloon.h"
 #include "virtio_blk.h"
 #include "virtio_console.h"
+#include "virtio_net.h"
 #include "virtio_pci.h"
 #include "virtio_rng.h"
 
@@ -46,6 +48,16 @@ struct machine_disk {
 	char name[16]; /* "disk 0" */
 	char serial[CONFIG_SERIAL_MAX + 1];
 	struct virtio_blk blk;
+	struct virtio_pci pci;
+};
+
+struct machine_net {
+	struct netif *nif;
+	struct passt passt; /* of a "user" interface; else zeroed */
+	char name[16];      /* "net 0" */
+	uint8_t mac[6];
+	uint16_t mtu;       /* 0: not told */
+	struct virtio_net net;
 	struct virtio_pci pci;
 };
 
@@ -80,6 +92,8 @@ struct machine {
 	struct disk_engine disk_engine; /* when there are disks */
 	struct machine_disk *disk;
 	unsigned n_disks;
+	struct machine_net *net;
+	unsigned n_nets;
 	bool loop_ok, console_ok;
 	struct vcpu *vcpu;     /* the array; what is in it is the guest's half, but for the counters */
 	char description[4096]; /* what was built first, for people */

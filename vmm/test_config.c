@@ -137,7 +137,7 @@ START_TEST(keys)
 	refuses("mmeory", "x", "mmeory", "unknown key 'mmeory'", "did you mean 'memory'?");
 	refuses("kernel", NULL, "kernel", "a value is missing", "");
 	refuses("\x1b[zz\n", "x", "?[zz?", "unknown key '?[zz?'",
-		"known are: kernel, initrd, append, disk, memory, cpus, console, console-log, name, on-reboot, on-panic, "
+		"known are: kernel, initrd, append, disk, net, memory, cpus, console, console-log, name, on-reboot, on-panic, "
 		"no-defaults, modules, debug-exit, control, nested");
 	ck_assert_int_eq(tvmm_config_set(NULL, "kernel", "x", &err), -EINVAL);
 	ck_assert_int_eq(tvmm_config_set(cfg, NULL, "x", &err), -EINVAL);
@@ -372,10 +372,79 @@ START_TEST(together)
 }
 END_TEST
 
+START_TEST(nets)
+{
+	static const uint8_t mac[6] = { 2, 0xab, 0xcd, 0xef, 0, 1 };
+
+	fresh();
+	takes("net", "none");
+	ck_assert_uint_eq(cfg->net_count, 0);
+	takes("net", "user");
+	takes("net", "tap=tap0,mac=02:AB:cd:ef:00:01,mtu=9000,queues=4");
+	takes("net", "fd=7");
+	takes("net", "user,fwd=tcp:8080:80,fwd=udp:5353:53,mtu=1400");
+	ck_assert_uint_eq(cfg->net_count, 4);
+	ck_assert_int_eq(cfg->nets[0].kind, CONFIG_NET_USER);
+	ck_assert(!cfg->nets[0].has_mac && !cfg->nets[0].mtu && cfg->nets[0].pairs == 1);
+	ck_assert_int_eq(cfg->nets[1].kind, CONFIG_NET_TAP);
+	ck_assert_str_eq(cfg->nets[1].ifname, "tap0");
+	ck_assert(cfg->nets[1].has_mac && !memcmp(cfg->nets[1].mac, mac, 6));
+	ck_assert_uint_eq(cfg->nets[1].mtu, 9000);
+	ck_assert_uint_eq(cfg->nets[1].pairs, 4);
+	ck_assert_int_eq(cfg->nets[2].fd, 7);
+	ck_assert_uint_eq(cfg->nets[3].n_forwards, 2);
+	ck_assert_uint_eq(cfg->nets[3].forward[0].host, 8080);
+	ck_assert_uint_eq(cfg->nets[3].forward[0].guest, 80);
+	ck_assert(!cfg->nets[3].forward[0].udp && cfg->nets[3].forward[1].udp);
+	for (unsigned i = 4; i < CONFIG_NETS_MAX; i++)
+		takes("net", "user");
+	refuses("net", "user", "net", "more than 8 network interfaces", "");
+	done();
+}
+END_TEST
+
+START_TEST(nets_refused)
+{
+	static const char mac_hint[] = "write six bytes of which the first is even, for instance 02:00:00:00:00:01";
+	static const char fwd_hint[] = "write tcp or udp, the host's port, the guest's: fwd=tcp:8080:80";
+
+	fresh();
+	refuses("net", "", "net", "unknown kind ''", "known are: user[,fwd=tcp:PORT:PORT], tap=NAME, fd=N, none");
+	refuses("net", "usr", "net", "unknown kind 'usr'", "did you mean 'user'?");
+	refuses("net", "user=1", "net", "'user' takes no value", "");
+	refuses("net", "tap", "net", "tap needs an interface's name, 1 to 15 characters", "");
+	refuses("net", "tap=", "net", "tap needs an interface's name, 1 to 15 characters", "");
+	refuses("net", "tap=1234567890123456", "net", "tap needs an interface's name, 1 to 15 characters", "");
+	refuses("net", "tap=a/b", "net", "'a/b' is no interface's name", "");
+	refuses("net", "tap=tap%d", "net", "'tap%d' is no interface's name", "");
+	refuses("net", "fd=-1", "net", "fd needs a descriptor's number", "");
+	refuses("net", "none,mtu=1500", "net", "key 'mtu' has no meaning for this kind", "");
+	refuses("net", "tap=a,fwd=tcp:1:1", "net", "key 'fwd' has no meaning for this kind", "");
+	refuses("net", "user,queues=2", "net", "key 'queues' has no meaning for this kind", "");
+	refuses("net", "tap=a,queues=8", "net", "queues '8' is not a number from 1 to 7", "");
+	refuses("net", "tap=a,queues=0", "net", "queues '0' is not a number from 1 to 7", "");
+	refuses("net", "tap=a,mtu=67", "net", "mtu '67' is not a number from 68 to 65521", "");
+	refuses("net", "tap=a,mtu", "net", "key 'mtu' needs a value", "");
+	refuses("net", "tap=a,mtu=100,mtu=100", "net", "key 'mtu' is given twice", "");
+	refuses("net", "tap=a,mta=100", "net", "unknown key 'mta'", "did you mean 'mtu'?");
+	refuses("net", "tap=a,mac=1:2", "net", "mac '1:2' is no address of one interface", mac_hint);
+	refuses("net", "tap=a,mac=03:00:00:00:00:01", "net", "mac '03:00:00:00:00:01' is no address of one interface", mac_hint);
+	refuses("net", "tap=a,mac=00:00:00:00:00:00", "net", "mac '00:00:00:00:00:00' is no address of one interface", mac_hint);
+	refuses("net", "tap=a,mac=02:00:00:00:00:0g", "net", "mac '02:00:00:00:00:0g' is no address of one interface", mac_hint);
+	refuses("net", "user,fwd=80", "net", "'80' is no port to forward", fwd_hint);
+	refuses("net", "user,fwd=tcp:80", "net", "'tcp:80' is no port to forward", fwd_hint);
+	refuses("net", "user,fwd=tcp:0:80", "net", "'tcp:0:80' is no port to forward", fwd_hint);
+	refuses("net", "user,fwd=tcp:80:65536", "net", "'tcp:80:65536' is no port to forward", fwd_hint);
+	refuses("net", "user,fwd=sctp:80:80", "net", "'sctp:80:80' is no port to forward", fwd_hint);
+	ck_assert_uint_eq(cfg->net_count, 0);
+	done();
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { defaults, scalars, keys, sizes, memory_keys, lists, disks, consoles, debug_exit,
-				       long_values, together, NULL };
+				       long_values, together, nets, nets_refused, NULL };
 
 	return test_main("config", tests);
 }
