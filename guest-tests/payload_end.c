@@ -111,6 +111,12 @@ void guest_main(void)
 		for (uint64_t end = deadline_ms(50); !expired(end);)
 			cpu_relax();
 		say("SURVIVED");
+	} else if (!strcmp(mode, "noroot")) {
+		say("[    1.234567] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)");
+		guest_reboot();
+	} else if (!strcmp(mode, "waits")) {
+		say("[    1.234567] Waiting for root device /dev/vda...");
+		say("[    1.234567] Waiting for root device /dev/vda...");
 	} else if (!strcmp(mode, "exit")) {
 		report(inl(0xf4) == 0, "the debug-exit port is there");
 		outl(0xf4, 0x80000010);

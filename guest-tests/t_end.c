@@ -108,6 +108,43 @@ static void button(void)
 	guest_free(&g);
 }
 
+/* A panic for want of a root: the hint tells what this machine lacks. */
+static void hinted(const char *append, const char *key, const char *value, const char *disk, const char *hint)
+{
+	struct guest g;
+
+	if (ok(guest_new(&g, "payload_end", "append", append, key, value, disk ? "disk" : NULL, disk, NULL) && guest_start(&g), "%s: started",
+	       append)) {
+		guest_finish(&g, LIMIT_MS);
+		guest_ended(&g, TVMM_PANIC, append);
+		ok(strstr(g.result.hint, hint), "%s: the hint: %s", append, g.result.hint);
+		ok(!strstr(g.log_last, "find its root"), "and no second word about it");
+	}
+	guest_free(&g);
+}
+
+static void no_root(void)
+{
+	char path[] = "/tmp/t_end_XXXXXX";
+	int fd = mkstemp(path);
+	struct guest g;
+
+	if (!ok(fd >= 0 && ftruncate(fd, 1 << 20) == 0, "disk image"))
+		return;
+	close(fd);
+	hinted("mode=noroot", "memory", "64", NULL, "given no disk");
+	hinted("mode=noroot", "no-defaults", "off", path, "the modules of this kernel were not found");
+	hinted("mode=noroot root=/dev/vda", "no-defaults", "off", path, "need an initramfs");
+	hinted("mode=noroot", "initrd", path, path, "this initrd may be of another kernel");
+	unlink(path);
+
+	run(&g, "waits", "memory", "64", TVMM_POWEROFF);
+	ok(g.log_lines && strstr(g.log_last, "the guest does not find its root: this machine was given no disk"),
+	   "waits: told at once: %s", g.log_last);
+	ok(g.log_lines == 1 && !g.result.hint[0], "and told once (%u)", g.log_lines);
+	guest_free(&g);
+}
+
 int main(void)
 {
 	struct guest g;
@@ -121,6 +158,7 @@ int main(void)
 	ok(count_text(g.text, "SURVIVED") == 1, "on-panic=stay: the guest goes on");
 	guest_free(&g);
 	debug_exit();
+	no_root();
 	restart();
 	button();
 	emulation("xsave", "xsave");

@@ -145,15 +145,21 @@ static int map_ram(struct machine *m, uint64_t size, struct tvmm_error *err)
 	return hostmem_map(&m->ecam, m->host, PCI_MAX_FUNCS * PCI_CFG_SIZE, err);
 }
 
-/* What the console's output shows of a panic.  Under the console's lock, on any thread. */
+/* What the console's output shows of a panic, or of a root that is not there.  Under the console's lock, on any thread. */
 static void watch_console(void *arg, const uint8_t *buf, size_t len)
 {
 	struct machine *m = arg;
-	bool over;
+	bool news, over, stalls;
 
 	pthread_mutex_lock(&m->lock);
-	over = panic_watch_feed(&m->panic, buf, len) && m->panic.ended;
+	news = panic_watch_feed(&m->panic, buf, len);
+	over = news && m->panic.ended;
+	/* Where the machine ends, its result has the hint.  Told once, however often the guest is restarted. */
+	stalls = news && m->panic.no_root && !m->root_told && (m->panic.waits || m->on_panic == CONFIG_PANIC_STAY);
+	m->root_told |= stalls;
 	pthread_mutex_unlock(&m->lock);
+	if (stalls)
+		log_line(&m->log, TVMM_LOG_WARN, "the guest does not find its root: %s", m->root_hint);
 	/* It stands still from here on, or reboots: the next line would be the last. */
 	if (over && m->on_panic != CONFIG_PANIC_STAY)
 		machine_end(m, TVMM_PANIC, "the guest kernel panicked: %s", m->panic.why);
@@ -225,6 +231,20 @@ static const char *const drivers[] = { "virtio_console", NULL };
 static const char *const late_drivers[] = { "pvpanic_mmio", "button", "virtio_balloon", "virtio_rng", NULL };
 static const char *const late_drivers_net[] = { "virtio_net", "pvpanic_mmio", "button", "virtio_balloon", "virtio_rng", NULL };
 
+/* What is most likely amiss if the guest does not find its root. */
+static const char *root_hint(const struct tvmm_config *cfg)
+{
+	if (!cfg->disk_count)
+		return "this machine was given no disk";
+	if (wants_initramfs(cfg))
+		return "it is sought on the first disk, unless a disk is marked root or the kernel's command line has tinyvmm.root=";
+	if (cfg->initrd_count)
+		return "this initrd may be of another kernel, or lack the drivers virtio_pci and virtio_blk; without an initrd and root= "
+		       "one with these is made";
+	return "drivers that this kernel has as modules (virtio_pci, virtio_blk, the file system) need an initramfs; without root= and "
+	       "no-defaults one is made";
+}
+
 static int build_initramfs(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
 {
 	char device[DEVICE_MAX], warning[1024];
@@ -238,6 +258,7 @@ static int build_initramfs(struct machine *m, const struct tvmm_config *cfg, str
 	struct kernel k;
 	int ret;
 
+	m->root_hint = root_hint(cfg);
 	if (!wants_initramfs(cfg))
 		return 0;
 	ret = kernel_probe(&k, m->host, m->kernel_fd, m->kernel_path, err);
@@ -248,6 +269,8 @@ static int build_initramfs(struct machine *m, const struct tvmm_config *cfg, str
 	/* Only looked at, for its file system's name; the disk's own descriptor is the device's. */
 	d.root_fd = m->host->open(m->host, (root ? root : &cfg->disks[0])->path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0);
 	ret = initramfs_build(&m->initramfs, m->host, &d, warning, sizeof(warning), err);
+	if (!ret && warning[0] && !m->initramfs.modules)
+		m->root_hint = "the modules of this kernel were not found; the option modules says where they are";
 	if (d.root_fd >= 0)
 		m->host->close(m->host, d.root_fd);
 	if (!ret && warning[0])
@@ -445,6 +468,8 @@ void guest_ended(void *arg, const struct tvmm_result *why)
 			m->result.reason = TVMM_PANIC;
 			snprintf(m->result.detail, sizeof(m->result.detail), "the guest kernel panicked: %s", m->panic.why);
 		}
+		if (m->panic.no_root && m->result.reason == TVMM_PANIC)
+			snprintf(m->result.hint, sizeof(m->result.hint), "%s", m->root_hint);
 		pthread_cond_broadcast(&m->changed);
 	}
 	pthread_mutex_unlock(&m->lock);

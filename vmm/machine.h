@@ -89,6 +89,7 @@ struct machine {
 	unsigned n_initrds;
 	struct cmdline cmdline;
 	struct initramfs initramfs; /* made by us, for a disk without an initrd; else empty */
+	const char *root_hint;      /* why the guest may not find its root */
 	struct disk_engine disk_engine; /* when there are disks */
 	struct machine_disk *disk;
 	unsigned n_disks;
@@ -126,6 +127,7 @@ struct machine {
 	pthread_mutex_t lock; /* guards what follows; leaf */
 	pthread_cond_t changed;
 	struct panic_watch panic;
+	bool root_told; /* that the guest does not find its root */
 	struct tvmm_result result; /* reason TVMM_RUNNING until it has ended */
 };
 

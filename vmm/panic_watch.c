@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * panic_watch.c - matches whole console lines against what Linux prints in panic() (kernel/panic.c).
+ * panic_watch.c - matches whole console lines against what Linux prints in panic() (kernel/panic.c), and against what
+ * it (init/do_mounts.c), our own init and Debian's initramfs-tools say of a root that is not there.
  */
 #include "panic_watch.h"
 
@@ -25,19 +26,50 @@ static const char *skip_stamps(const char *s)
 	}
 }
 
+static bool starts_with(const char *s, const char *start)
+{
+	return !strncmp(s, start, strlen(start));
+}
+
+/* S is without stamps.  What is not here ends in a panic that says so. */
+static bool says_no_root(struct panic_watch *w, const char *s)
+{
+	static const struct {
+		const char *start;
+		bool waits;
+	} lines[] = {
+		{ "Waiting for root device", true },  /* rootwait */
+		{ "Gave up waiting for root", true }, /* and a shell */
+		{ BEGIN ": VFS: Unable to mount root fs", false },
+		{ "tinyvmm-init: there is no disk", false },
+		{ "tinyvmm-init: no root file system", false },
+	};
+
+	for (size_t i = 0; !w->no_root && i < sizeof(lines) / sizeof(lines[0]); i++) {
+		if (starts_with(s, lines[i].start)) {
+			w->no_root = true;
+			w->waits = lines[i].waits;
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool line_done(struct panic_watch *w)
 {
 	const char *s, *why;
+	bool news;
 
 	w->line[w->len] = 0;
 	w->len = 0;
-	s = strncmp(w->line, END, strlen(END)) ? skip_stamps(w->line) : w->line;
-	if (!w->ended && !strncmp(s, END, strlen(END))) {
+	s = starts_with(w->line, END) ? w->line : skip_stamps(w->line);
+	if (!w->ended && starts_with(s, END)) {
 		w->ended = w->seen = true;
 		return true;
 	}
-	if (w->seen || strncmp(s, BEGIN, strlen(BEGIN)))
-		return false;
+	news = says_no_root(w, s);
+	if (w->seen || !starts_with(s, BEGIN))
+		return news;
 	w->seen = true;
 	why = s + strlen(BEGIN);
 	snprintf(w->why, sizeof(w->why), "%s", *why == ':' ? why + 2 : why);

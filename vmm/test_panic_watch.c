@@ -40,6 +40,28 @@ START_TEST(dresses)
 }
 END_TEST
 
+START_TEST(no_root)
+{
+	struct panic_watch w = feed("[    2.3] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n", 7);
+
+	ck_assert(w.no_root && w.seen && !w.waits);
+	w = feed("[    2.3][    T1] Waiting for root device /dev/vda...\r\n", 5);
+	ck_assert(w.no_root && w.waits && !w.seen);
+	w = feed("Gave up waiting for root file system device.  Common problems:\n", 1);
+	ck_assert(w.no_root && w.waits && !w.seen);
+	w = feed("tinyvmm-init: there is no disk; on the PCI bus are 2 virtio devices, a driver runs 0 of them\n"
+		 "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\n", 3);
+	ck_assert(w.no_root && !w.waits && w.seen);
+	w = feed("tinyvmm-init: no root file system on the first disk; this is what there is:\n", 1);
+	ck_assert(w.no_root && !w.waits && !w.seen);
+	/* The first word on it counts; a panic for another reason is none. */
+	w = feed("Waiting for root device /dev/vda...\nKernel panic - not syncing: VFS: Unable to mount root fs\n", 9);
+	ck_assert(w.no_root && w.waits && w.seen);
+	ck_assert(!feed("Kernel panic - not syncing: Attempted to kill init!\n", 1).no_root);
+	ck_assert(!feed("echo Waiting for root device /dev/vda...\n", 1).no_root);
+}
+END_TEST
+
 START_TEST(lookalikes)
 {
 	char big[100000];
@@ -56,5 +78,5 @@ END_TEST
 
 int main(void)
 {
-	return test_main("panic_watch", (const TTest *const[]){ seen, dresses, lookalikes, NULL });
+	return test_main("panic_watch", (const TTest *const[]){ seen, dresses, no_root, lookalikes, NULL });
 }
