@@ -90,6 +90,39 @@ size_t segs_skip(struct segs *s, size_t len)
 	return skipped;
 }
 
+unsigned segs_split(struct segs *s, struct iovec *front, unsigned max, size_t len)
+{
+	unsigned n = 0, whole = 0;
+
+	if (len > s->left)
+		return 0;
+	for (size_t seen = 0; seen < len; whole++)
+		seen += s->iov[whole].iov_len;
+	if (whole > max)
+		return 0;
+	while (len) {
+		size_t part = len;
+
+		front[n].iov_base = take_chunk(s, &part);
+		front[n++].iov_len = part;
+		len -= part;
+	}
+	return n;
+}
+
+void segs_limit(struct segs *s, size_t len)
+{
+	unsigned n = 0;
+
+	if (len >= s->left)
+		return;
+	for (s->left = len; len; n++) {
+		s->iov[n].iov_len = MIN(s->iov[n].iov_len, len);
+		len -= s->iov[n].iov_len;
+	}
+	s->n = n;
+}
+
 uint8_t *segs_last_byte(struct segs *s)
 {
 	struct iovec *last;

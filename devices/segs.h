@@ -31,6 +31,12 @@ bool segs_put(struct segs *s, const void *src, size_t len);
 /* Drops up to LEN bytes from the front; returns how many. */
 size_t segs_skip(struct segs *s, size_t len);
 
+/* Moves the first LEN bytes to FRONT, an array of MAX; returns how many of it they take, 0 if there are fewer (or too many). */
+unsigned segs_split(struct segs *s, struct iovec *front, unsigned max, size_t len);
+
+/* Cuts off what is beyond LEN bytes. */
+void segs_limit(struct segs *s, size_t len);
+
 /* Takes the last byte off the back and returns where it is; NULL if nothing is left. */
 uint8_t *segs_last_byte(struct segs *s);
 

@@ -125,13 +125,45 @@ START_TEST(any_cut)
 				ck_assert(segs_take(&s, got + first, 12 - first));
 				ck_assert_mem_eq(got, mem, 12);
 				ck_assert_ptr_null(segs_last_byte(&s));
+
+				/* Split off, what is first in front and what remains have all bytes, too, and no more when cut off. */
+				struct iovec front[3];
+				struct segs head = { .iov = front, .left = first };
+
+				s = segs_out(&r);
+				s.iov[0] = (struct iovec){ mem, a };
+				s.iov[1] = (struct iovec){ mem + a, b - a };
+				s.iov[2] = (struct iovec){ mem + b, 12 - b };
+				s.n = 3;
+				s.left = 12;
+				head.n = segs_split(&s, front, 3, first);
+				ck_assert(head.n || !first);
+				segs_limit(&s, 5);
+				ck_assert_uint_eq(s.left, MIN(5, 12 - first));
+				ck_assert(segs_take(&head, got, first));
+				ck_assert(segs_take(&s, got + first, s.left));
+				ck_assert_mem_eq(got, mem, MIN(12, first + 5));
 			}
+}
+END_TEST
+
+START_TEST(split_refuses)
+{
+	struct virtq_req r;
+	struct iovec front[1];
+	struct segs s;
+
+	make(&r);
+	s = segs_out(&r);
+	ck_assert_uint_eq(segs_split(&s, front, 1, s.left + 1), 0);
+	ck_assert_uint_eq(segs_split(&s, front, 1, s.left), 0); /* it is in more pieces */
+	ck_assert_uint_eq(s.left, r.out_len);
 }
 END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { take, put, skip, last_byte, any_cut, NULL };
+	const TTest *const tests[] = { take, put, skip, last_byte, any_cut, split_refuses, NULL };
 
 	return test_main("segs", tests);
 }

@@ -14,8 +14,8 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
 # vmm/ holds the machine on KVM, but for this; of tools/ what fuzz targets try.
-SOURCES = ["vmm/base/*.c", "devices/*.c", "firmware/*.c", "firmware/init/fsid.c", "vmm/config.c",
-           "vmm/config_words.c", "tools/opts.c", "tools/say.c"]
+SOURCES = ["vmm/base/*.c", "devices/*.c", "firmware/*.c", "firmware/init/fsid.c", "vmm/config*.c",
+           "tools/opts.c", "tools/say.c"]
 NOT_PRODUCT = re.compile(r"^(test|fuzz)_|_dump\.c$")
 INCLUDES = ["vmm/api", "vmm/base", "devices", "firmware", "firmware/init", "vmm", "tools"]
 WARNINGS = "-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers"

@@ -70,6 +70,8 @@ struct tvmm_config {
 	char *console_log;                  /* NULL unless given */
 	char *modules;                      /* where kernel modules are sought; NULL: the host's own */
 	char *control;                      /* path of the control socket; NULL: none */
+	char *vsock;                        /* path of the vsock's unix socket; NULL: no vsock */
+	unsigned vsock_cid;
 	char name[CONFIG_NAME_MAX + 1];     /* "" unless given */
 	enum config_reboot on_reboot;
 	enum config_panic on_panic;
@@ -81,6 +83,9 @@ struct tvmm_config {
 	void *log_arg;
 	int log_level;
 };
+
+/* The setters of keys that have a file of their own; as tvmm_config_set() calls them. */
+int config_set_vsock(struct tvmm_config *cfg, const char *value, struct tvmm_error *err);
 
 /* The keys taken together: is anything missing, does one contradict another?  0, or -EINVAL with *ERR filled. */
 int config_check(const struct tvmm_config *cfg, struct tvmm_error *err);

@@ -12,12 +12,12 @@ const char fuzz_name[] = "config";
 
 static const char *const keys[] = {
 	"kernel",  "initrd",      "append",   "disk",        "memory",   "cpus",        "console", "console-log",
-	"name",	   "on-reboot",   "on-panic", "no-defaults", "modules",  "net",  "disk",        "console", "memory",
+	"name",	   "on-reboot",   "on-panic", "no-defaults", "modules",  "net",  "disk",        "vsock", "memory",
 };
 static const char *const words[] = {
 	",ro", ",root", "=on", "=off", ",serial=", "fd=", "file=", "stdio", "none", "exit", "stay", "restart", "path=",
 	",,", "1T", "64M", "128", "0", ":", "image", ",root=1", "no-", "rw", "K",
-	"user", "tap=", ",fwd=tcp:", ",mac=02:", ",queues=", ",mtu=",
+	"user", "uds=", "tap=", ",fwd=tcp:", ",mac=02:", ",queues=", ",mtu=",
 };
 
 static void take_text(struct fuzz *in, char *buf, size_t size)

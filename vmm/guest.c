@@ -17,7 +17,7 @@
 #include "x86_layout.h"
 
 /* PCI device numbers.  Disks come last and in the order given, so that the first is always vda. */
-enum { SLOT_HOST_BRIDGE, SLOT_CONSOLE, SLOT_RNG, SLOT_BALLOON, SLOT_FIRST_DISK };
+enum { SLOT_HOST_BRIDGE, SLOT_CONSOLE, SLOT_RNG, SLOT_BALLOON, SLOT_VSOCK, SLOT_FIRST_DISK };
 
 /* Interfaces have the last ones: a guest names them after their slots, so another disk must not move them. */
 #define SLOT_FIRST_NET (PCI_MAX_FUNCS - CONFIG_NETS_MAX)
@@ -82,6 +82,8 @@ static int build_virtio(struct machine *m, struct tvmm_error *err)
 		ret = plug(m, &m->rng_pci, &m->rng.dev, SLOT_RNG, err);
 	if (!ret && m->memctl.balloon)
 		ret = plug(m, &m->balloon_pci, &m->balloon.dev, SLOT_BALLOON, err);
+	if (!ret && m->vsock_hub)
+		ret = plug(m, &m->vsock_pci, &m->vsock.dev, SLOT_VSOCK, err);
 	for (unsigned i = 0; !ret && i < m->n_disks; i++)
 		ret = plug(m, &m->disk[i].pci, &m->disk[i].blk.dev, SLOT_FIRST_DISK + i, err);
 	for (unsigned i = 0; !ret && i < m->n_nets; i++)
@@ -157,6 +159,8 @@ static int build_devices(struct machine *m, struct tvmm_error *err)
 	pci_func_init(&m->pci, &m->host_bridge, SLOT_HOST_BRIDGE, "host bridge", 0x1b36, 0x0008, 0x060000, 0, 0x1af4, 0x1100);
 	choose_consoles(m);
 	virtio_rng_init(&m->rng, "rng", &m->mem, &m->loop, &m->log);
+	if (m->vsock_hub)
+		virtio_vsock_init(&m->vsock, "vsock", m->vsock_hub, &m->mem, &m->loop, &m->log);
 	m->guest_ok = true; /* from here on guest_destroy() has something to do */
 
 	ret = build_disks(m, err);
@@ -211,6 +215,8 @@ static int map_devices(struct machine *m, struct tvmm_error *err)
 		ret = map_bells(m, &m->rng_pci, err);
 	if (!ret && m->has_vcon)
 		ret = map_bells(m, &m->vcon_pci, err);
+	if (!ret && m->vsock_hub)
+		ret = map_bells(m, &m->vsock_pci, err);
 	for (unsigned i = 0; !ret && i < m->n_disks; i++)
 		ret = map_bells(m, &m->disk[i].pci, err);
 	for (unsigned i = 0; !ret && i < m->n_nets; i++)
@@ -355,6 +361,8 @@ void guest_quiesce(struct machine *m)
 	if (m->has_vcon)
 		virtio_set_status(&m->vcon.dev, 0);
 	virtio_set_status(&m->rng.dev, 0);
+	if (m->vsock_hub)
+		virtio_set_status(&m->vsock.dev, 0);
 	if (m->memctl.balloon)
 		virtio_set_status(&m->balloon.dev, 0);
 	for (unsigned i = 0; i < m->n_disks; i++)
@@ -377,6 +385,10 @@ void guest_destroy(struct machine *m)
 	}
 	virtio_pci_fini(&m->rng_pci);
 	virtio_rng_fini(&m->rng);
+	if (m->vsock_hub) {
+		virtio_pci_fini(&m->vsock_pci);
+		virtio_vsock_fini(&m->vsock);
+	}
 	if (m->memctl.balloon) {
 		memctl_detach(&m->memctl);
 		virtio_pci_fini(&m->balloon_pci);

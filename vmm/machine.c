@@ -126,6 +126,16 @@ static void close_nets(struct machine *m)
 	free(m->net);
 }
 
+static int open_vsock(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
+{
+	if (!cfg->vsock)
+		return 0;
+	m->vsock_hub = malloc(sizeof(*m->vsock_hub));
+	if (!m->vsock_hub)
+		return err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
+	return vsock_hub_init(m->vsock_hub, cfg->vsock, cfg->vsock_cid, &m->loop, &m->log, err);
+}
+
 /* Below and above the hole under 4 GiB. */
 static int map_ram(struct machine *m, uint64_t size, struct tvmm_error *err)
 {
@@ -337,6 +347,8 @@ static int create_host_half(struct machine *m, const struct tvmm_config *cfg, st
 		ret = memctl_init(&m->memctl, cfg, &m->mem, &m->loop, &m->log, err);
 	if (!ret)
 		ret = open_nets(m, cfg, err);
+	if (!ret)
+		ret = open_vsock(m, cfg, err);
 	return ret ? ret : open_console(m, cfg, err);
 }
 
@@ -416,6 +428,10 @@ void machine_destroy(struct machine *m)
 	if (m->console_ok)
 		chardev_fini(&m->console);
 	memctl_fini(&m->memctl);
+	if (m->vsock_hub) {
+		vsock_hub_fini(m->vsock_hub);
+		free(m->vsock_hub);
+	}
 	disk_engine_fini(&m->disk_engine);
 	close_nets(m);
 	if (m->loop_ok)

@@ -42,6 +42,7 @@
 #include "virtio_net.h"
 #include "virtio_pci.h"
 #include "virtio_rng.h"
+#include "virtio_vsock.h"
 
 struct machine_disk {
 	struct disk *disk;
@@ -95,6 +96,7 @@ struct machine {
 	unsigned n_disks;
 	struct machine_net *net;
 	unsigned n_nets;
+	struct vsock_hub *vsock_hub; /* NULL: no vsock */
 	bool loop_ok, console_ok;
 	struct vcpu *vcpu;     /* the array; what is in it is the guest's half, but for the counters */
 	char description[4096]; /* what was built first, for people */
@@ -115,6 +117,8 @@ struct machine {
 	struct virtio_pci vcon_pci;
 	struct virtio_rng rng;
 	struct virtio_pci rng_pci;
+	struct virtio_vsock vsock;
+	struct virtio_pci vsock_pci;
 	struct virtio_balloon balloon;
 	struct virtio_pci balloon_pci;
 	struct kernel kernel;

@@ -105,7 +105,18 @@ START_TEST(scalars)
 	takes("control", "none");
 	ck_assert_ptr_null(cfg->control);
 	takes("control", "s");
+	takes("vsock", "uds=/run/v,,w");
+	ck_assert_str_eq(cfg->vsock, "/run/v,w");
+	ck_assert_uint_eq(cfg->vsock_cid, 3);
+	takes("vsock", "cid=4294967294,uds=v");
+	ck_assert_uint_eq(cfg->vsock_cid, 4294967294u);
 
+	refuses("vsock", "cid=5", "vsock", "the path of its unix socket is missing", "write uds=PATH");
+	refuses("vsock", "v", "vsock", "unknown key 'v'", "known are: uds=PATH, cid=N");
+	refuses("vsock", "uds", "vsock", "key 'uds' needs a value", "");
+	refuses("vsock", "uds=a,uds=b", "vsock", "key 'uds' is given twice", "");
+	refuses("vsock", "uds=a,cid=2", "vsock", "cid '2' is not a number from 3 to 4294967294", "");
+	ck_assert_str_eq(cfg->vsock, "v");
 	refuses("kernel", "", "kernel", "the path is empty", "");
 	refuses("cpus", "0", "cpus", "'0' is not a number from 1 to 255", "");
 	refuses("cpus", "256", "cpus", "'256' is not a number from 1 to 255", "");
@@ -138,7 +149,7 @@ START_TEST(keys)
 	refuses("kernel", NULL, "kernel", "a value is missing", "");
 	refuses("\x1b[zz\n", "x", "?[zz?", "unknown key '?[zz?'",
 		"known are: kernel, initrd, append, disk, net, memory, cpus, console, console-log, name, on-reboot, on-panic, "
-		"no-defaults, modules, debug-exit, control, nested");
+		"no-defaults, modules, debug-exit, control, nested, vsock");
 	ck_assert_int_eq(tvmm_config_set(NULL, "kernel", "x", &err), -EINVAL);
 	ck_assert_int_eq(tvmm_config_set(cfg, NULL, "x", &err), -EINVAL);
 	done();

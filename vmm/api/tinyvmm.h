@@ -79,6 +79,9 @@ TVMM_API void tvmm_config_free(struct tvmm_config *cfg); /* NULL is fine */
  *	cpus N                  virtual CPUs
  *	console stdio|file=PATH|fd=IN[:OUT]|none
  *	console-log PATH        a copy of all console output, appended to the file
+ *	vsock uds=PATH[,cid=N]  a socket device; PATH is its unix socket, CID the guest's address, 3 unless given.  A client that
+ *	                        writes "CONNECT PORT\n" to PATH reaches a port of the guest, and a guest's connection to
+ *	                        port N of CID 2 goes to PATH_N
  *	name NAME               letters, digits, '-', '_', '.'
  *	on-reboot exit|restart  what a guest's reboot does
  *	on-panic exit|stay      what a guest kernel's panic does
@@ -87,8 +90,7 @@ TVMM_API void tvmm_config_free(struct tvmm_config *cfg); /* NULL is fine */
  *	debug-exit on|off|PORT  a port by which the guest ends the machine with an exit status; on: 0xf4
  *	nested off|auto|require whether the guest gets VMX or SVM; require: or is not made
  *	no-defaults on|off      pass the kernel command line exactly as given
- *	control PATH|none       a unix socket by which other processes see and steer the machine (tvmm_client_open());
- *	                        the folder it is in is made if it is missing, those above are not
+ *	control PATH|none       a unix socket by which other processes see and steer the machine (tvmm_client_open())
  *
  * Returns 0, or -EINVAL with the object naming the key.  Paths are not opened here.
  */

@@ -181,6 +181,11 @@ static int linux_connect(const struct host *h, int fd, const struct sockaddr *ad
 	return ret_int(connect(fd, addr, len));
 }
 
+static int linux_shutdown(const struct host *h, int fd, int how)
+{
+	return ret_int(shutdown(fd, how));
+}
+
 static int linux_getsockopt(const struct host *h, int fd, int level, int name, void *val, unsigned *len)
 {
 	return ret_int(getsockopt(fd, level, name, val, len));
@@ -189,11 +194,6 @@ static int linux_getsockopt(const struct host *h, int fd, int level, int name, v
 static int linux_fchmod(const struct host *h, int fd, mode_t mode)
 {
 	return ret_int(fchmod(fd, mode));
-}
-
-static int linux_mkdir(const struct host *h, const char *path, mode_t mode)
-{
-	return ret_int(mkdir(path, mode));
 }
 
 static int linux_unlink(const struct host *h, const char *path)
@@ -286,10 +286,10 @@ const struct host *host_linux(void)
 		.listen = linux_listen,
 		.accept = linux_accept,
 		.connect = linux_connect,
+		.shutdown = linux_shutdown,
 		.getsockopt = linux_getsockopt,
 		.fchmod = linux_fchmod,
 		.unlink = linux_unlink,
-		.mkdir = linux_mkdir,
 		.eventfd = linux_eventfd,
 		.epoll_create = linux_epoll_create,
 		.epoll_ctl = linux_epoll_ctl,

@@ -53,10 +53,10 @@ struct host {
 	int (*listen)(const struct host *h, int fd, int backlog);
 	int (*accept)(const struct host *h, int fd, int flags);                  /* SOCK_CLOEXEC is added */
 	int (*connect)(const struct host *h, int fd, const struct sockaddr *addr, unsigned len);
+	int (*shutdown)(const struct host *h, int fd, int how);
 	int (*getsockopt)(const struct host *h, int fd, int level, int name, void *val, unsigned *len);
 	int (*fchmod)(const struct host *h, int fd, mode_t mode);
 	int (*unlink)(const struct host *h, const char *path);
-	int (*mkdir)(const struct host *h, const char *path, mode_t mode);
 	int (*eventfd)(const struct host *h, unsigned initial, int flags);
 	int (*epoll_create)(const struct host *h);
 	int (*epoll_ctl)(const struct host *h, int epfd, int op, int fd, struct epoll_event *ev);

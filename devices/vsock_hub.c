@@ -1,0 +1,713 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * vsock_hub.c - connections between a guest's vsock and unix sockets, on the I/O loop.
+ *
+ * Towards the guest nothing is stored: a connection stands in a queue while it may have something to say, and
+ * vsock_hub_next() asks each in turn, so that one that never ends does not keep the others waiting.  From the guest a
+ * ring per connection holds what the client does not take; its size is the credit, and a guest that sends more than that
+ * loses the connection.
+ */
+#include "vsock_hub.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include "bits.h"
+#include "error.h"
+
+#define BACKLOG    16
+#define FIRST_PORT (1u << 30) /* where we count from; no service of a host is up there */
+#define PACKET_MAX 65536u
+
+enum { OWE_REQUEST = 1, OWE_RESPONSE = 2, OWE_RST = 4, OWE_CREDIT = 8, OWE_SHUTDOWN = 16 };
+
+/* ---- the queue of those that may have something for the guest ----------------------------------------------------- */
+
+static void enqueue(struct vsock_conn *c)
+{
+	struct vsock_hub *h = c->hub;
+
+	if (c->queued)
+		return;
+	c->queued = true;
+	h->queue[(h->queue_head + h->queue_n++) % VSOCK_CONNS] = (uint16_t)(c - h->conn);
+}
+
+static struct vsock_conn *dequeue(struct vsock_hub *h)
+{
+	struct vsock_conn *c = &h->conn[h->queue[h->queue_head]];
+
+	h->queue_head = (h->queue_head + 1) % VSOCK_CONNS;
+	h->queue_n--;
+	c->queued = false;
+	return c;
+}
+
+static void owe(struct vsock_conn *c, uint8_t what)
+{
+	c->owe |= what;
+	enqueue(c);
+}
+
+/* No more of these than fit are kept: a guest that sends so many to nowhere can wait for its own timer. */
+static void owe_stray(struct vsock_hub *h, const struct vsock_hdr *hdr)
+{
+	if (h->stray_n == VSOCK_STRAYS)
+		return;
+	h->stray[(h->stray_head + h->stray_n++) % VSOCK_STRAYS] = (struct vsock_stray){
+		.cid = le64toh(hdr->dst_cid), .guest_port = le32toh(hdr->src_port), .host_port = le32toh(hdr->dst_port) };
+}
+
+static void wake(struct vsock_hub *h)
+{
+	if (h->wake && (h->queue_n || h->stray_n))
+		h->wake(h->wake_arg);
+}
+
+/* ---- connections -------------------------------------------------------------------------------------------------- */
+
+static void hang_up(struct vsock_conn *c)
+{
+	if (c->src.fd < 0)
+		return;
+	if (c->src.events)
+		evloop_del(c->hub->loop, &c->src);
+	c->hub->host->close(c->hub->host, c->src.fd);
+	c->src.fd = -1;
+}
+
+/* Nothing more will come of it, in either direction: the guest is told, and then it is free. */
+static void reset(struct vsock_conn *c)
+{
+	hang_up(c);
+	c->owe = 0;
+	owe(c, OWE_RST);
+}
+
+/* There is nothing more to be had of the client, or the guest wants no more. */
+static bool client_is_over(const struct vsock_conn *c)
+{
+	return (c->owe & OWE_SHUTDOWN) || (c->told & VSOCK_SHUT_SEND) || (c->heard & VSOCK_SHUT_RECV);
+}
+
+/* Watches the client for what we could do something with, and for nothing else: the loop must not spin. */
+static void watch(struct vsock_conn *c)
+{
+	uint32_t events = 0;
+
+	if (c->src.fd < 0)
+		return;
+	if (c->state == VSOCK_HELLO || (c->state == VSOCK_OPEN && !c->readable && !client_is_over(c)))
+		events |= EPOLLIN;
+	if (c->got != c->fwd)
+		events |= EPOLLOUT;
+	/* A hang-up is told of everything that is in the set, so what we want nothing of is not in it. */
+	if (!events && c->src.events) {
+		evloop_del(c->hub->loop, &c->src);
+		c->src.events = 0;
+	} else if (events && !c->src.events) {
+		c->src.events = events;
+		if (evloop_add(c->hub->loop, &c->src, NULL)) {
+			c->src.events = 0;
+			reset(c);
+		}
+	} else {
+		evloop_mod(c->hub->loop, &c->src, events);
+	}
+}
+
+static void release(struct vsock_conn *c)
+{
+	struct vsock_hub *h = c->hub;
+
+	hang_up(c);
+	if (c->got)
+		h->host->madvise(h->host, c->buf, VSOCK_BUF, MADV_DONTNEED);
+	c->state = VSOCK_FREE; /* it may still stand in the queue, where it has nothing to say */
+	c->owe = 0;
+	h->n_conns--;
+	evloop_mod(h->loop, &h->listener, EPOLLIN);
+}
+
+static void client_ready(struct evsource *src, uint32_t events);
+
+/* A free connection for the client FD, or NULL. */
+static struct vsock_conn *claim(struct vsock_hub *h, int fd, enum vsock_state state)
+{
+	for (unsigned i = 0; i < VSOCK_CONNS; i++) {
+		struct vsock_conn *c = &h->conn[i];
+		bool queued = c->queued;
+
+		if (c->state != VSOCK_FREE)
+			continue;
+		*c = (struct vsock_conn){ .src = { .fd = fd, .events = EPOLLIN, .ready = client_ready }, .hub = h,
+					  .state = state, .queued = queued, .buf = h->bufs + (size_t)i * VSOCK_BUF };
+		if (evloop_add(h->loop, &c->src, NULL)) {
+			c->state = VSOCK_FREE;
+			return NULL;
+		}
+		h->n_conns++;
+		return c;
+	}
+	return NULL;
+}
+
+static struct vsock_conn *find(struct vsock_hub *h, uint32_t guest_port, uint32_t host_port)
+{
+	for (unsigned i = 0; i < VSOCK_CONNS; i++) {
+		struct vsock_conn *c = &h->conn[i];
+
+		if (c->state >= VSOCK_ASKED && c->guest_port == guest_port && c->host_port == host_port)
+			return c;
+	}
+	return NULL;
+}
+
+/* ---- from the guest to the client --------------------------------------------------------------------------------- */
+
+/* Sends up to LEN bytes at once; how many it took, or -1 if the client is gone. */
+static ssize_t to_client(struct vsock_conn *c, const void *buf, size_t len)
+{
+	const struct host *host = c->hub->host;
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = host->send(host, c->src.fd, (const char *)buf + done, len - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n == -EINTR)
+			continue;
+		if (n == -EAGAIN)
+			break;
+		if (n <= 0)
+			return -1;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+/* The guest closed its end, and the client has all that was sent before. */
+static void finish(struct vsock_conn *c)
+{
+	if (c->state != VSOCK_OPEN || c->got != c->fwd || !(c->heard & VSOCK_SHUT_SEND))
+		return;
+	if (c->heard == VSOCK_SHUT_BOTH)
+		reset(c);
+	else if (c->src.fd >= 0)
+		c->hub->host->shutdown(c->hub->host, c->src.fd, SHUT_WR);
+}
+
+static void passed_on(struct vsock_conn *c, uint32_t n)
+{
+	c->fwd += n;
+	if (c->fwd - c->told_fwd >= VSOCK_BUF / 4)
+		owe(c, OWE_CREDIT);
+}
+
+/* The client takes bytes again. */
+static void drain(struct vsock_conn *c)
+{
+	while (c->got != c->fwd) {
+		uint32_t at = c->fwd % VSOCK_BUF, len = MIN(c->got - c->fwd, VSOCK_BUF - at);
+		ssize_t n = to_client(c, c->buf + at, len);
+
+		if (n < 0) {
+			reset(c);
+			return;
+		}
+		passed_on(c, (uint32_t)n);
+		if ((size_t)n < len)
+			return;
+	}
+	finish(c);
+}
+
+static void store(struct vsock_conn *c, const uint8_t *p, size_t len)
+{
+	while (len) {
+		uint32_t at = c->got % VSOCK_BUF;
+		size_t part = MIN(len, VSOCK_BUF - at);
+
+		memcpy(c->buf + at, p, part);
+		c->got += (uint32_t)part;
+		p += part;
+		len -= part;
+	}
+}
+
+/* Straight from the guest's memory while the client takes it; the rest waits in the ring, which credit says is enough. */
+static void data_from_guest(struct vsock_conn *c, uint32_t len, struct segs *data)
+{
+	bool direct = c->got == c->fwd;
+
+	if (len > data->left || len > VSOCK_BUF - (c->got - c->fwd) || c->heard & VSOCK_SHUT_SEND) {
+		reset(c);
+		return;
+	}
+	if (c->told & VSOCK_SHUT_RECV)
+		return; /* on its way when we told the guest that nobody reads any more */
+	for (unsigned i = 0; i < data->n && len; i++) {
+		const uint8_t *p = data->iov[i].iov_base;
+		size_t part = MIN(data->iov[i].iov_len, len);
+		ssize_t n = direct ? to_client(c, p, part) : 0;
+
+		if (n < 0) {
+			reset(c);
+			return;
+		}
+		len -= (uint32_t)part;
+		if (direct) {
+			c->got += (uint32_t)n;
+			passed_on(c, (uint32_t)n);
+			direct = (size_t)n == part;
+		}
+		store(c, p + n, part - (size_t)n);
+	}
+	watch(c);
+}
+
+/* The guest wants port N of the host. */
+static void request(struct vsock_hub *h, const struct vsock_hdr *hdr)
+{
+	const struct host *host = h->host;
+	struct sockaddr_un addr = h->addr;
+	size_t len = strlen(addr.sun_path);
+	struct vsock_conn *c = NULL;
+	int fd = host->socket(host, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	snprintf(addr.sun_path + len, sizeof(addr.sun_path) - len, "_%u", le32toh(hdr->dst_port));
+	if (fd >= 0 && !host->connect(host, fd, (const struct sockaddr *)&addr, sizeof(addr)))
+		c = claim(h, fd, VSOCK_OPEN);
+	if (!c) {
+		if (fd >= 0)
+			host->close(host, fd);
+		owe_stray(h, hdr);
+		return;
+	}
+	c->guest_port = le32toh(hdr->src_port);
+	c->host_port = le32toh(hdr->dst_port);
+	c->peer_alloc = le32toh(hdr->buf_alloc);
+	owe(c, OWE_RESPONSE);
+}
+
+/* The guest took the connection that a client asked for. */
+static void accepted(struct vsock_conn *c)
+{
+	char ok[24];
+	int len = snprintf(ok, sizeof(ok), "OK %u\n", c->host_port);
+
+	c->state = VSOCK_OPEN;
+	if (c->src.fd < 0 || to_client(c, ok, (size_t)len) != len)
+		reset(c);
+	watch(c);
+}
+
+/* What every packet of a connection tells (5.10.6.3). */
+static void note_credit(struct vsock_conn *c, const struct vsock_hdr *hdr)
+{
+	c->peer_alloc = le32toh(hdr->buf_alloc);
+	c->peer_fwd = le32toh(hdr->fwd_cnt);
+	c->asked_credit = false;
+	if (c->readable)
+		enqueue(c);
+}
+
+static void packet(struct vsock_conn *c, const struct vsock_hdr *hdr, struct segs *data)
+{
+	note_credit(c, hdr);
+	switch (le16toh(hdr->op)) {
+	case VSOCK_OP_RESPONSE:
+		if (c->state == VSOCK_ASKED)
+			accepted(c);
+		else
+			reset(c);
+		break;
+	case VSOCK_OP_SHUTDOWN:
+		c->heard |= le32toh(hdr->flags) & VSOCK_SHUT_BOTH;
+		if (c->state == VSOCK_OPEN)
+			finish(c);
+		else
+			reset(c);
+		break;
+	case VSOCK_OP_RW:
+		if (c->state == VSOCK_OPEN && c->src.fd >= 0)
+			data_from_guest(c, le32toh(hdr->len), data);
+		break;
+	case VSOCK_OP_CREDIT_UPDATE:
+		break;
+	case VSOCK_OP_CREDIT_REQUEST:
+		owe(c, OWE_CREDIT);
+		break;
+	default: /* a second REQUEST, or none that there is */
+		reset(c);
+		break;
+	}
+}
+
+void vsock_hub_receive(struct vsock_hub *h, const struct vsock_hdr *hdr, struct segs *data)
+{
+	struct vsock_conn *c = find(h, le32toh(hdr->src_port), le32toh(hdr->dst_port));
+	bool ours = le64toh(hdr->src_cid) == h->guest_cid && le64toh(hdr->dst_cid) == VSOCK_HOST_CID &&
+		    le16toh(hdr->type) == VSOCK_STREAM;
+
+	if (ours && c && le16toh(hdr->op) == VSOCK_OP_RST)
+		release(c);
+	else if (ours && c && !(c->owe & OWE_RST))
+		packet(c, hdr, data);
+	else if (ours && !c && le16toh(hdr->op) == VSOCK_OP_REQUEST)
+		request(h, hdr);
+	else if (le16toh(hdr->op) != VSOCK_OP_RST)
+		owe_stray(h, hdr);
+	wake(h);
+}
+
+/* ---- from the client to the guest --------------------------------------------------------------------------------- */
+
+static void fill(struct vsock_conn *c, struct vsock_hdr *hdr, enum vsock_op op, uint32_t flags, uint32_t len)
+{
+	*hdr = (struct vsock_hdr){
+		.src_cid = htole64(VSOCK_HOST_CID), .dst_cid = htole64(c->hub->guest_cid), .src_port = htole32(c->host_port),
+		.dst_port = htole32(c->guest_port), .len = htole32(len), .type = htole16(VSOCK_STREAM),
+		.op = htole16((uint16_t)op), .flags = htole32(flags), .buf_alloc = htole32(VSOCK_BUF),
+		.fwd_cnt = htole32(c->fwd),
+	};
+	c->told_fwd = c->fwd;
+	c->owe &= (uint8_t)~OWE_CREDIT;
+}
+
+/* The client's end is over: it sends no more, or (GONE) it does not read either. */
+static void client_ended(struct vsock_conn *c, bool gone)
+{
+	c->readable = false;
+	if (gone) {
+		hang_up(c);
+		c->fwd = c->got;
+	}
+	owe(c, OWE_SHUTDOWN);
+}
+
+/* Takes what the client sent, as much as the guest has room and credit for.  True if there is a packet. */
+static bool data_for_guest(struct vsock_conn *c, struct vsock_hdr *hdr, struct segs *room)
+{
+	uint32_t used = c->sent - c->peer_fwd, credit = used < c->peer_alloc ? c->peer_alloc - used : 0;
+	const struct host *host = c->hub->host;
+	ssize_t n;
+
+	if (!c->readable || c->state != VSOCK_OPEN || c->src.fd < 0 || client_is_over(c))
+		return false;
+	if (!credit || !room->left) {
+		if (credit || c->asked_credit)
+			return false;
+		c->asked_credit = true;
+		fill(c, hdr, VSOCK_OP_CREDIT_REQUEST, 0, 0);
+		return true;
+	}
+	segs_limit(room, MIN(credit, PACKET_MAX));
+	do
+		n = host->readv(host, c->src.fd, room->iov, (int)room->n);
+	while (n == -EINTR);
+	if (n > 0) {
+		fill(c, hdr, VSOCK_OP_RW, 0, (uint32_t)n);
+		c->sent += (uint32_t)n;
+		return true;
+	}
+	if (n == -EAGAIN)
+		c->readable = false;
+	else
+		client_ended(c, n < 0);
+	return false;
+}
+
+static bool shutdown_for_guest(struct vsock_conn *c, struct vsock_hdr *hdr)
+{
+	c->owe &= (uint8_t)~OWE_SHUTDOWN;
+	c->told |= c->src.fd < 0 ? VSOCK_SHUT_BOTH : VSOCK_SHUT_SEND;
+	fill(c, hdr, VSOCK_OP_SHUTDOWN, c->told, 0);
+	return true;
+}
+
+/* What C has to say next. */
+static bool speak(struct vsock_conn *c, struct vsock_hdr *hdr, struct segs *room)
+{
+	if (c->state == VSOCK_FREE)
+		return false;
+	if (c->owe & OWE_RST) {
+		fill(c, hdr, VSOCK_OP_RST, 0, 0);
+		release(c);
+		return true;
+	}
+	if (c->owe & OWE_REQUEST) {
+		c->owe &= (uint8_t)~OWE_REQUEST;
+		fill(c, hdr, VSOCK_OP_REQUEST, 0, 0);
+		return true;
+	}
+	if (c->owe & OWE_RESPONSE) {
+		c->owe &= (uint8_t)~OWE_RESPONSE;
+		fill(c, hdr, VSOCK_OP_RESPONSE, 0, 0);
+		watch(c);
+		return true;
+	}
+	if (data_for_guest(c, hdr, room))
+		return true;
+	if (c->owe & OWE_SHUTDOWN)
+		return shutdown_for_guest(c, hdr);
+	if (c->owe & OWE_CREDIT) {
+		fill(c, hdr, VSOCK_OP_CREDIT_UPDATE, 0, 0);
+		return true;
+	}
+	return false;
+}
+
+static bool answer_stray(struct vsock_hub *h, struct vsock_hdr *hdr)
+{
+	const struct vsock_stray *s = &h->stray[h->stray_head];
+
+	if (!h->stray_n)
+		return false;
+	*hdr = (struct vsock_hdr){
+		.src_cid = htole64(s->cid), .dst_cid = htole64(h->guest_cid), .src_port = htole32(s->host_port),
+		.dst_port = htole32(s->guest_port), .type = htole16(VSOCK_STREAM), .op = htole16(VSOCK_OP_RST),
+	};
+	h->stray_head = (h->stray_head + 1) % VSOCK_STRAYS;
+	h->stray_n--;
+	return true;
+}
+
+bool vsock_hub_next(struct vsock_hub *h, struct vsock_hdr *hdr, struct segs *room)
+{
+	if (answer_stray(h, hdr))
+		return true;
+	while (h->queue_n) {
+		struct vsock_conn *c = dequeue(h);
+		bool spoke = speak(c, hdr, room);
+
+		if (c->state == VSOCK_FREE) {
+			if (spoke)
+				return true;
+			continue;
+		}
+		/* It may have more; when it has not, it says so at its next turn. */
+		if (spoke)
+			enqueue(c);
+		watch(c);
+		if (spoke)
+			return true;
+	}
+	return false;
+}
+
+/* ---- clients ------------------------------------------------------------------------------------------------------ */
+
+/* "CONNECT PORT", the newline taken off. */
+static bool parse_hello(const char *line, uint32_t *port)
+{
+	static const char verb[] = "CONNECT ";
+	uint64_t n = 0;
+	const char *p = line + sizeof(verb) - 1;
+
+	if (strncmp(line, verb, sizeof(verb) - 1) || !*p)
+		return false;
+	for (; *p; p++) {
+		if (*p < '0' || *p > '9')
+			return false;
+		n = n * 10 + (uint64_t)(*p - '0');
+		if (n > UINT32_MAX)
+			return false;
+	}
+	*port = (uint32_t)n;
+	return true;
+}
+
+/* Takes the client's first line, and not a byte of what follows it.  1: it is whole; 0: not yet; -1: it is none. */
+static int read_hello(struct vsock_conn *c)
+{
+	const struct host *host = c->hub->host;
+	char *to = c->line + c->line_len, *end;
+	size_t room = sizeof(c->line) - 1 - c->line_len;
+	ssize_t n = host->recv(host, c->src.fd, to, room, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n == -EAGAIN || n == -EINTR)
+		return 0;
+	if (n <= 0)
+		return -1;
+	end = memchr(to, '\n', (size_t)n);
+	n = host->recv(host, c->src.fd, to, end ? (size_t)(end - to) + 1 : (size_t)n, MSG_DONTWAIT);
+	if (n <= 0)
+		return -1;
+	c->line_len += (unsigned)n;
+	c->line[c->line_len] = '\0';
+	if (c->line[c->line_len - 1] != '\n')
+		return c->line_len == sizeof(c->line) - 1 ? -1 : 0;
+	c->line[c->line_len - 1] = '\0';
+	return 1;
+}
+
+/* A port of ours that is in no use with this port of the guest's. */
+static uint32_t free_port(struct vsock_hub *h, uint32_t guest_port)
+{
+	do
+		h->next_port = h->next_port < FIRST_PORT || h->next_port == UINT32_MAX ? FIRST_PORT : h->next_port + 1;
+	while (find(h, guest_port, h->next_port));
+	return h->next_port;
+}
+
+static void hello(struct vsock_conn *c)
+{
+	int ret = read_hello(c);
+	uint32_t port;
+
+	if (!ret)
+		return;
+	if (ret < 0 || !parse_hello(c->line, &port) || !c->hub->wake) {
+		release(c);
+		return;
+	}
+	c->host_port = free_port(c->hub, port);
+	c->guest_port = port;
+	c->state = VSOCK_ASKED;
+	owe(c, OWE_REQUEST);
+}
+
+static void client_ready(struct evsource *src, uint32_t events)
+{
+	struct vsock_conn *c = container_of(src, struct vsock_conn, src);
+	struct vsock_hub *h = c->hub;
+
+	if (c->state == VSOCK_HELLO) {
+		hello(c);
+	} else {
+		if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) /* what is left finds out that nobody takes it */
+			drain(c);
+		if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+			c->readable = true;
+			enqueue(c);
+		}
+	}
+	watch(c);
+	wake(h);
+	watch(c); /* what the guest had no room for is not asked for again */
+}
+
+static void listener_ready(struct evsource *src, uint32_t events)
+{
+	struct vsock_hub *h = container_of(src, struct vsock_hub, listener);
+	int fd;
+
+	/* Those who come when all places are taken wait in the kernel's queue. */
+	if (h->n_conns == VSOCK_CONNS) {
+		evloop_mod(h->loop, src, 0);
+		return;
+	}
+	fd = h->host->accept(h->host, src->fd, SOCK_NONBLOCK);
+	if (fd < 0) {
+		if (fd != -EAGAIN && fd != -EINTR && fd != -ECONNABORTED) {
+			log_event(h->log, "vsock", "cannot take a vsock client: %s", strerror(-fd));
+			if (h->n_conns) /* there is a descriptor again when one of them ends */
+				evloop_mod(h->loop, src, 0);
+		}
+		return;
+	}
+	if (!claim(h, fd, VSOCK_HELLO))
+		h->host->close(h->host, fd);
+}
+
+/* ---- life --------------------------------------------------------------------------------------------------------- */
+
+/* Is there a socket at the path that nobody listens to any more? */
+static bool is_stale(struct vsock_hub *h)
+{
+	int fd = h->host->socket(h->host, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	int ret = fd < 0 ? fd : h->host->connect(h->host, fd, (const struct sockaddr *)&h->addr, sizeof(h->addr));
+
+	if (fd >= 0)
+		h->host->close(h->host, fd);
+	return ret == -ECONNREFUSED;
+}
+
+static int listen_at(struct vsock_hub *h, struct tvmm_error *err)
+{
+	const struct host *host = h->host;
+	const char *path = h->addr.sun_path;
+	int ret, fd = host->socket(host, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return err_set(err, TVMM_E_HOST, -fd, path, "cannot make the vsock socket");
+	h->listener = (struct evsource){ .fd = fd, .events = EPOLLIN, .ready = listener_ready };
+	ret = host->fchmod(host, fd, 0600); /* before it has a name: bind() takes it over */
+	if (!ret)
+		ret = host->bind(host, fd, (const struct sockaddr *)&h->addr, sizeof(h->addr));
+	if (ret == -EADDRINUSE && is_stale(h)) {
+		ret = host->unlink(host, path);
+		if (!ret)
+			ret = host->bind(host, fd, (const struct sockaddr *)&h->addr, sizeof(h->addr));
+	}
+	if (ret == -EADDRINUSE) {
+		err_set(err, TVMM_E_BUSY, 0, path, "the vsock socket's path is taken");
+		err_hint(err, "another machine serves it, or it is a file; choose another path");
+		return -EBUSY;
+	}
+	h->bound = !ret;
+	if (!ret)
+		ret = host->listen(host, fd, BACKLOG);
+	return ret ? err_set(err, TVMM_E_IO, -ret, path, "cannot listen at the vsock socket") : 0;
+}
+
+int vsock_hub_init(struct vsock_hub *h, const char *path, uint64_t guest_cid, struct evloop *loop, struct log *log,
+		   struct tvmm_error *err)
+{
+	const size_t ports = sizeof("_4294967295") - 1;
+	void *bufs;
+	int ret;
+
+	memset(h, 0, sizeof(*h));
+	h->host = loop->host;
+	h->loop = loop;
+	h->log = log;
+	h->guest_cid = guest_cid;
+	h->listener.fd = -1;
+	h->addr.sun_family = AF_UNIX;
+	for (unsigned i = 0; i < VSOCK_CONNS; i++)
+		h->conn[i] = (struct vsock_conn){ .src.fd = -1, .hub = h };
+	if (strlen(path) + ports >= sizeof(h->addr.sun_path)) {
+		err_set(err, TVMM_E_CONFIG, ENAMETOOLONG, path, "the vsock socket's path is too long");
+		err_hint(err, "it may have %zu bytes", sizeof(h->addr.sun_path) - 1 - ports);
+		return -ENAMETOOLONG;
+	}
+	memcpy(h->addr.sun_path, path, strlen(path));
+	ret = h->host->mmap(h->host, &bufs, NULL, (size_t)VSOCK_CONNS * VSOCK_BUF, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (ret)
+		return err_set(err, TVMM_E_MEMORY, -ret, "vsock", "no memory for its buffers");
+	h->bufs = bufs;
+	ret = listen_at(h, err);
+	return ret ? ret : evloop_add(loop, &h->listener, err);
+}
+
+void vsock_hub_attach(struct vsock_hub *h, void (*wake_fn)(void *arg), void *arg)
+{
+	for (unsigned i = 0; i < VSOCK_CONNS; i++)
+		if (h->conn[i].state != VSOCK_FREE)
+			release(&h->conn[i]);
+	while (h->queue_n)
+		dequeue(h);
+	h->stray_n = 0;
+	h->wake = wake_fn;
+	h->wake_arg = arg;
+}
+
+void vsock_hub_fini(struct vsock_hub *h)
+{
+	if (h->bound)
+		h->host->unlink(h->host, h->addr.sun_path);
+	if (h->bufs)
+		vsock_hub_attach(h, NULL, NULL);
+	if (h->listener.fd >= 0) {
+		evloop_del(h->loop, &h->listener);
+		h->host->close(h->host, h->listener.fd);
+	}
+	if (h->bufs)
+		h->host->munmap(h->host, h->bufs, (size_t)VSOCK_CONNS * VSOCK_BUF);
+}
