@@ -16,6 +16,7 @@
 #define SETTLE_MS     3000  /* a cut takes so long to be seen in the host's figures */
 #define JUMP_MS       10000 /* a longer pause between samples says nothing about rates */
 #define DEAF_SAMPLES  12
+#define FAST_MS       250   /* between samples where something is about to happen */
 #define SLOP          MIB(32)
 #define STEP_MIN      MIB(8) /* smaller corrections are not worth a guest's work */
 
@@ -303,6 +304,23 @@ static void set_target(const struct oc_policy *p, struct oc_state *st, const str
 	}
 }
 
+/*
+ * How long nothing needs to be decided.  A guest that hurts while more could be given waits for every step.  And where what
+ * is left falls towards the watermark, look twice more before it gets there: two seconds are long for a burst.
+ */
+static uint32_t next_look(const struct oc_policy *p, const struct oc_state *st, const struct oc_sample *s,
+			  const struct guest_view *g, const struct host_view *v, uint64_t dt, enum oc_regime regime)
+{
+	static const uint32_t wait_ms[] = { [OC_GREEN] = 2000, [OC_YELLOW] = 1000, [OC_ORANGE] = 500, [OC_RED] = 500 };
+	uint64_t fell = st->last.total == s->total ? sub0(st->last.available, s->available) : 0;
+
+	if (g->hurt && st->target < p->max)
+		return FAST_MS;
+	if (regime == OC_GREEN && dt && fell > MIB(4))
+		return (uint32_t)clamp(mul_div(sub0(v->left, v->mark), dt, 3 * fell), FAST_MS, wait_ms[OC_GREEN]);
+	return wait_ms[regime];
+}
+
 static void start(const struct oc_policy *p, struct oc_state *st)
 {
 	*st = (struct oc_state){ .started = true, .target = p->max, .share = p->max, .want = p->max };
@@ -310,7 +328,6 @@ static void start(const struct oc_policy *p, struct oc_state *st)
 
 void oc_decide(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s, struct oc_decision *d)
 {
-	static const uint32_t wait_ms[] = { [OC_GREEN] = 2000, [OC_YELLOW] = 1000, [OC_ORANGE] = 500, [OC_RED] = 500 };
 	struct guest_view g;
 	struct host_view v;
 	uint64_t dt;
@@ -355,7 +372,7 @@ void oc_decide(const struct oc_policy *p, struct oc_state *st, const struct oc_s
 			d->reason = OC_NO_EFFECT;
 	}
 	d->target = st->target;
-	d->wait_ms = wait_ms[d->regime];
+	d->wait_ms = next_look(p, st, s, &g, &v, jump ? 0 : dt, d->regime);
 	st->regime = d->regime;
 	st->last_ms = s->now_ms;
 	if (s->seq != st->last.seq)

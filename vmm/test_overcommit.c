@@ -161,6 +161,40 @@ START_TEST(idle_gives_and_hurt_gets)
 }
 END_TEST
 
+/* Two seconds between samples are too long for a guest that waits for memory, and for a host about to run out. */
+START_TEST(looks_sooner)
+{
+	struct oc_state st = { 0 };
+	struct oc_sample s = calm();
+
+	next(&st, &s, 2000);
+	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 2000);
+	s.stalls += 1000; /* it hurts, but has everything there is */
+	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 2000);
+	st.target = st.share = st.want = GIB(1);
+	s.stalls += 1000;
+	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 250);
+	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 2000);
+	/* The mark is at 2 GiB.  At this pace it is reached in 3 s, in less than 1 s, at once. */
+	s.available = GIB(7);
+	next(&st, &s, 2000);
+	s.available -= GIB(2);
+	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 1000);
+	s.available -= GIB(2);
+	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 333);
+	s.available -= MIB(900);
+	ck_assert_uint_eq(next(&st, &s, 333).wait_ms, 250);
+	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 2000);
+	/* The clock jumped, or this is another supply: no pace is known. */
+	next(&st, &s, 3600000);
+	s.available -= MIB(50);
+	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 2000);
+	s.total = GIB(10);
+	s.available -= MIB(600);
+	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 2000);
+}
+END_TEST
+
 START_TEST(trims)
 {
 	struct oc_state st = { 0 };
@@ -322,8 +356,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { nothing_to_do, regimes, stalls, short_host, idle_gives_and_hurt_gets, trims,
-				       useless_guests, replay, bad_log, wild, words, NULL };
+	const TTest *const tests[] = { nothing_to_do, regimes, stalls, short_host, idle_gives_and_hurt_gets, looks_sooner,
+				       trims, useless_guests, replay, bad_log, wild, words, NULL };
 
 	return test_main("overcommit", tests);
 }
