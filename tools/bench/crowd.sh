@@ -1,0 +1,84 @@
+# shellcheck shell=bash disable=SC2034
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# crowd.sh - several guests in one control group with less memory than they have together, each with work to do in turn.
+#
+# Sourced by bench/overcommit-inside and by the cases of linux-memory, in a folder with tinyvmm, bzImage-6.12,
+# base-6.12.cpio, steps.cpio and exercise.cpio; needs root and control groups v2.  A turn reads a disk, sorts, then writes,
+# checks and rewrites a block of memory.  It begins in one guest when the one before it is done, so nothing overlaps but
+# what guests keep of their last turn, freed memory and page cache: that is what has to be given back in time.
+GROUP=/sys/fs/cgroup/crowd
+
+# can_crowd - is the memory controller ours to use?
+can_crowd() {
+	[ -w /sys/fs/cgroup/cgroup.subtree_control ] && grep -qw memory /sys/fs/cgroup/cgroup.controllers &&
+		echo +memory 2>/dev/null >/sys/fs/cgroup/cgroup.subtree_control
+}
+
+# crowd_start MODE LIMIT N SIZE - N guests of SIZE MiB with reclaim=MODE in LIMIT MiB ("max": no limit); waits until all
+# are ready.
+crowd_start() {
+	local v limit=max
+	[ "$2" = max ] || limit=$2M
+	mkdir -p "$GROUP" && echo "$limit" >"$GROUP/memory.max" || return
+	crowd_size=$3 crowd_pid=() crowd_peak=0
+	truncate -s $(($4 / 3))M crowd.img
+	crowd_began=$EPOCHREALTIME
+	for ((v = 0; v < $3; v++)); do
+		rm -f "crowd.in$v" && mkfifo "crowd.in$v"
+		(
+			echo 0 >"$GROUP/cgroup.procs" || exit 125
+			exec ./tinyvmm --kernel bzImage-6.12 --initrd base-6.12.cpio --initrd steps.cpio --initrd exercise.cpio \
+				--memory "$4,min=96M,reclaim=$1" --disk crowd.img,ro --append "quiet steps=shell" --log-level info
+		) <>"crowd.in$v" >"crowd.out$v" 2>"crowd.log$v" &
+		crowd_pid[v]=$!
+	done
+	for ((v = 0; v < $3; v++)); do
+		crowd_wait $v ready || return
+	done
+}
+
+# crowd_wait V TEXT [COUNT] - wait until the console of guest V has shown TEXT, COUNT times.  Fails when the guest ends first.
+crowd_wait() {
+	until [ "$(grep -c -- "$2" "crowd.out$1")" -ge "${3-1}" ]; do
+		kill -0 "${crowd_pid[$1]}" 2>/dev/null || return 1
+		sleep 0.2
+	done
+}
+
+# crowd_turns ROUNDS MIB PASSES - every guest in its turn, ROUNDS times.  Guests that have died are left out.
+crowd_turns() {
+	local round v
+	crowd_began=$EPOCHREALTIME
+	for ((round = 1; round <= $1; round++)); do
+		for ((v = 0; v < crowd_size; v++)); do
+			kill -0 "${crowd_pid[v]}" 2>/dev/null || continue
+			echo "cat /dev/vda >/dev/null; seq 100000 | sort -r | md5sum; /exercise work $2 $3" >"crowd.in$v"
+			crowd_wait $v worked $round
+		done
+	done
+	crowd_took=$(awk -v a="$crowd_began" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
+}
+
+# crowd_end - power off; sets crowd_ok (guests that ended well, with every byte right), crowd_kills (by the host),
+# crowd_ooms (kills inside guests), crowd_peak (MiB) and leaves nothing running.
+crowd_end() {
+	local v
+	for ((v = 0; v < crowd_size; v++)); do
+		if kill -0 "${crowd_pid[v]}" 2>/dev/null; then
+			# shellcheck disable=SC2016
+			echo 'echo "ooms=$(dmesg | grep -c "Out of memory")"; poweroff -f' >"crowd.in$v"
+		fi
+	done
+	crowd_ok=0 crowd_ooms=0
+	for ((v = 0; v < crowd_size; v++)); do
+		wait "${crowd_pid[v]}" && ! grep -q -e WRONG -e 'wrong=[1-9]' "crowd.out$v" && crowd_ok=$((crowd_ok + 1))
+		crowd_ooms=$((crowd_ooms + $(tr -d '\r' <"crowd.out$v" | sed -n 's/^ooms=//p' | tail -n 1 || echo 0)))
+	done
+	crowd_kills=$(awk '$1 == "oom_kill" { print $2 }' "$GROUP/memory.events")
+	crowd_peak=$(($(cat "$GROUP/memory.peak") >> 20))
+	rmdir "$GROUP"
+}
+
+# crowd_swapped - MiB that went out to swap and came back, on this host, since it was started.
+crowd_swapped() { awk '$1 == "pswpout" { o = $2 } $1 == "pswpin" { i = $2 } END { printf "%d %d", o / 256, i / 256 }' /proc/vmstat; }
