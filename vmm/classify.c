@@ -37,8 +37,8 @@ static struct tvmm_finding *find(struct tvmm_probe *p, enum tvmm_verdict verdict
 static void find_error(struct tvmm_probe *p, enum tvmm_verdict verdict, const char *name, const struct tvmm_error *err)
 {
 	struct tvmm_finding *f = find(p, verdict, name, "%s%s%s%s%s", err->message, *err->object ? ": " : "", err->object,
-				      err->sys_errno && err->sys_errno != ENOTSUP ? ": " : "",
-				      err->sys_errno && err->sys_errno != ENOTSUP ? strerror(err->sys_errno) : "");
+				      err->sys_errno ? ": " : "",
+				      err->sys_errno ? strerror(err->sys_errno) : "");
 
 	snprintf(f->fix, sizeof(f->fix), "%s", err->hint);
 }

@@ -109,17 +109,17 @@ int classify_nested(const struct snapshot *s, struct tvmm_error *err)
 	if ((vmx && s->guest_vmx) || (backend == TVMM_BACKEND_SVM && s->guest_svm))
 		return 0;
 	if (!vmx && backend != TVMM_BACKEND_SVM) {
-		err_set(err, TVMM_E_CAPABILITY, ENOTSUP, module, "this host's KVM works without VMX and SVM, and has neither for guests");
+		err_set(err, TVMM_E_CAPABILITY, 0, module, "this host's KVM works without VMX and SVM, and has neither for guests");
 		err_hint(err, "use a host whose CPU has VMX or SVM: %s", classify_l0_fix(s));
 		return -ENOTSUP;
 	}
 	if (is_off(param)) {
-		err_set(err, TVMM_E_CAPABILITY, ENOTSUP, module, "its parameter nested is off: guests cannot have %s", vmx ? "VMX" : "SVM");
+		err_set(err, TVMM_E_CAPABILITY, 0, module, "its parameter nested is off: guests cannot have %s", vmx ? "VMX" : "SVM");
 		err_hint(err, "echo 'options %s nested=1' | sudo tee /etc/modprobe.d/kvm.conf; then, with no machine running: "
 			 "sudo modprobe -r %s && sudo modprobe %s", module, module, module);
 		return -ENOTSUP;
 	}
-	err_set(err, TVMM_E_CAPABILITY, ENOTSUP, module, "KVM does not offer %s to guests%s", vmx ? "VMX" : "SVM",
+	err_set(err, TVMM_E_CAPABILITY, 0, module, "KVM does not offer %s to guests%s", vmx ? "VMX" : "SVM",
 		*param ? ", although its parameter nested is on" : "");
 	if (is_off(s->param[vmx ? SNAPSHOT_P_EPT : SNAPSHOT_P_NPT]))
 		err_hint(err, "its parameter %s is off, which is the likely reason", vmx ? "ept" : "npt");

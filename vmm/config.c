@@ -462,12 +462,12 @@ static int set_no_defaults(struct tvmm_config *cfg, const char *value, struct tv
 /* The names stand apart so that word_unknown() can look through them; the order of the two lists is the same. */
 static const char *const key_names[] = { "kernel",	"initrd", "append",    "disk",	   "net", "memory",	  "cpus", "console",
 					 "console-log", "name",	  "on-reboot", "on-panic", "no-defaults",
-					 "modules",	"debug-exit", "control", "nested", "vsock", NULL };
+					 "modules",	"debug-exit", "control", "nested", "vsock", "profile", NULL };
 static int (*const key_setters[])(struct tvmm_config *cfg, const char *value, struct tvmm_error *err) = {
 	set_kernel,  set_initrd,      set_append, set_disk,	 set_net, set_memory,   set_cpus,
 	set_console, set_console_log, set_name,	  set_on_reboot, set_on_panic, set_no_defaults,
 	set_modules, set_debug_exit,  set_control,
-	set_nested, config_set_vsock,
+	set_nested, config_set_vsock, config_set_profile,
 };
 static_assert(ARRAY_SIZE(key_names) == ARRAY_SIZE(key_setters) + 1, "every key has its function");
 
@@ -516,7 +516,7 @@ int tvmm_config_set(struct tvmm_config *cfg, const char *key, const char *value,
 	if (!key_names[i])
 		return word_unknown(err, word_show(key).s, "unknown key", key, key_names,
 				"kernel, initrd, append, disk, net, memory, cpus, console, console-log, name, on-reboot, "
-				"on-panic, no-defaults, modules, debug-exit, control, nested, vsock");
+				"on-panic, no-defaults, modules, debug-exit, control, nested, vsock, profile");
 	if (!value && key_setters[i] != set_no_defaults && key_setters[i] != set_debug_exit)
 		return err_set(err, TVMM_E_CONFIG, 0, key, "a value is missing");
 	return key_setters[i](cfg, value, err);

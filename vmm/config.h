@@ -34,6 +34,9 @@ enum {
 enum config_console_kind { CONFIG_CONSOLE_STDIO, CONFIG_CONSOLE_FILE, CONFIG_CONSOLE_FD, CONFIG_CONSOLE_NONE };
 enum config_reboot { CONFIG_REBOOT_EXIT, CONFIG_REBOOT_RESTART };
 enum config_reclaim { CONFIG_RECLAIM_OFF, CONFIG_RECLAIM_REPORT, CONFIG_RECLAIM_AUTO };
+/* Settings that follow the host unless the user says otherwise (profile.h). */
+enum config_profile { CONFIG_PROFILE_HUGE_PAGES, CONFIG_PROFILE_PRE_FAULT, CONFIG_PROFILE_PV, CONFIG_PROFILE_SETTINGS };
+enum config_switch { CONFIG_SWITCH_AUTO, CONFIG_SWITCH_ON, CONFIG_SWITCH_OFF };
 enum config_nested { CONFIG_NESTED_OFF, CONFIG_NESTED_AUTO, CONFIG_NESTED_REQUIRE };
 enum config_panic { CONFIG_PANIC_DEFAULT, CONFIG_PANIC_EXIT, CONFIG_PANIC_STAY };
 
@@ -78,6 +81,7 @@ struct tvmm_config {
 	unsigned debug_exit;                /* the port; 0: none */
 	bool no_defaults;
 	enum config_nested nested;          /* is the guest to have VMX or SVM? */
+	enum config_switch profile[CONFIG_PROFILE_SETTINGS];
 
 	tvmm_log_fn *log_fn;
 	void *log_arg;
@@ -86,6 +90,7 @@ struct tvmm_config {
 
 /* The setters of keys that have a file of their own; as tvmm_config_set() calls them. */
 int config_set_vsock(struct tvmm_config *cfg, const char *value, struct tvmm_error *err);
+int config_set_profile(struct tvmm_config *cfg, const char *value, struct tvmm_error *err);
 
 /* The keys taken together: is anything missing, does one contradict another?  0, or -EINVAL with *ERR filled. */
 int config_check(const struct tvmm_config *cfg, struct tvmm_error *err);

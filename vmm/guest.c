@@ -7,10 +7,12 @@
  */
 #include "guest.h"
 
+#include <assert.h>
 #include <linux/kvm.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include "acpi.h"
 #include "bits.h"
 #include "x86_cpu.h"
@@ -235,6 +237,7 @@ static int build_kvm(struct machine *m, struct tvmm_error *err)
 
 static int build_vcpus(struct machine *m, struct tvmm_error *err)
 {
+	const struct x86_view view = { .nested = m->nested, .pv = m->profile.set[CONFIG_PROFILE_PV].on, .depth = m->depth };
 	struct kvm_cpuid2 *cpuid;
 	int ret, max = kvm_cap(&m->kvm, KVM_CAP_MAX_VCPUS);
 
@@ -243,7 +246,7 @@ static int build_vcpus(struct machine *m, struct tvmm_error *err)
 		err_hint(err, "it allows %d", max);
 		return -EINVAL;
 	}
-	ret = x86_cpuid_template(&m->kvm, m->nested, m->depth, &cpuid, err);
+	ret = x86_cpuid_template(&m->kvm, &view, &cpuid, err);
 	if (ret)
 		return ret;
 	m->env = (struct vcpu_env){ .kvm = &m->kvm, .mem = &m->mem, .pio = &m->pio, .mmio = &m->mmio, .ended = guest_ended,
@@ -339,6 +342,38 @@ static int build_boot(struct machine *m, struct tvmm_error *err)
 	return x86_cpu_set_entry(m->host, m->vcpu[0].fd, &m->mem, &entry, err);
 }
 
+/* Since Linux 6.11; what an older one answers is as good as none. */
+#define PRE_FAULT_MEMORY _IOWR(KVMIO, 0xd5, struct pre_fault)
+struct pre_fault {
+	uint64_t gpa, size, flags, padding[5];
+};
+static_assert(sizeof(struct pre_fault) == 64, "as Linux has it");
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* All of RAM: first from the host, else KVM would map the zero page.  A wish: what fails is faulted in later. */
+static void pre_fault(struct machine *m)
+{
+	for (unsigned i = 0; i < m->mem.n; i++) {
+		struct pre_fault p = { .gpa = m->mem.region[i].base, .size = m->mem.region[i].size };
+		int ret = m->host->madvise(m->host, m->mem.region[i].host, p.size, MADV_POPULATE_WRITE);
+
+		if (ret) {
+			log_line(&m->log, TVMM_LOG_WARN, "not all memory could be had before the start: %s", strerror(-ret));
+			return;
+		}
+		while (p.size && !ret) {
+			uint64_t left = p.size;
+
+			ret = m->host->ioctl(m->host, m->vcpu[0].fd, PRE_FAULT_MEMORY, (uintptr_t)&p);
+			if ((ret == -EINTR || ret == -EAGAIN) && p.size < left)
+				ret = 0;
+		}
+	}
+}
+
 int guest_build(struct machine *m, struct tvmm_error *err)
 {
 	int ret = build_devices(m, err);
@@ -349,6 +384,8 @@ int guest_build(struct machine *m, struct tvmm_error *err)
 		ret = build_vcpus(m, err);
 	if (!ret)
 		ret = build_boot(m, err);
+	if (!ret && m->profile.set[CONFIG_PROFILE_PRE_FAULT].on)
+		pre_fault(m);
 	if (ret)
 		guest_destroy(m);
 	return ret;
@@ -485,6 +522,10 @@ void guest_describe(const struct machine *m, char *buf, size_t len)
 	if (m->initrd.size)
 		more("initrd    %lu KiB at %#lx\n", m->initrd.size >> 10, m->initrd.addr.addr);
 	more("memory    %lu MiB\ncpus      %u\nnested    %s\n", gmem_size(&m->mem) >> 20, m->n_cpus, m->nested_text);
+	if ((size_t)n < len) {
+		profile_describe(&m->profile, buf + n, len - (size_t)n);
+		n += (int)strlen(buf + n);
+	}
 	for (unsigned i = 0; i < m->map.n; i++)
 		more("map       %#014lx-%#014lx %s\n", m->map.mem[i].base, m->map.mem[i].base + m->map.mem[i].size - 1,
 		     m->map.mem[i].type == BOOT_MEM_RAM ? "RAM" : "reserved");

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include "bits.h"
 #include "classify.h"
@@ -146,6 +147,8 @@ static int map_ram(struct machine *m, uint64_t size, struct tvmm_error *err)
 	for (unsigned i = 0; i < 2; i++) {
 		int ret = part[i] ? hostmem_map(&m->ram[i], m->host, part[i], err) : 0;
 
+		if (!ret && part[i] && !m->profile.set[CONFIG_PROFILE_HUGE_PAGES].on)
+			m->host->madvise(m->host, m->ram[i].ram, part[i], MADV_NOHUGEPAGE); /* hostmem.c wishes for them */
 		if (!ret && part[i])
 			ret = gmem_add(&m->mem, GPA(m->ram_base[i]), part[i], m->ram[i].ram, err);
 		if (ret)
@@ -352,16 +355,26 @@ static int create_host_half(struct machine *m, const struct tvmm_config *cfg, st
 	return ret ? ret : open_console(m, cfg, err);
 }
 
+/* What this host is decides how the machine is built. */
+static void choose_profile(struct machine *m, const struct tvmm_config *cfg)
+{
+	struct snapshot s = { .hypervisor = false };
+	struct profile_facts f;
+
+	snapshot_cpu(&s);
+	m->on_vmx = s.vmx;
+	m->depth = (unsigned)classify_depth(&s) + 1;
+	f = (struct profile_facts){ .huge_pages = snapshot_huge_pages(m->host), .dear = s.hypervisor };
+	profile_choose(&m->profile, &f, cfg->profile);
+}
+
 /* VMX or SVM for the guest: as asked for, as far as this host can.  KVM is open. */
 static int decide_nested(struct machine *m, enum config_nested wanted, struct tvmm_error *err)
 {
-	struct snapshot cpu = { .hypervisor = false };
 	struct tvmm_error why;
 	char warning[256];
 	int ret;
 
-	snapshot_cpu(&cpu);
-	m->depth = (unsigned)classify_depth(&cpu) + 1;
 	snprintf(m->nested_text, sizeof(m->nested_text), "off: the guest has neither VMX nor SVM");
 	if (wanted == CONFIG_NESTED_OFF)
 		return 0;
@@ -373,10 +386,10 @@ static int decide_nested(struct machine *m, enum config_nested wanted, struct tv
 		return ret;
 	}
 	if (ret)
-		snprintf(m->nested_text, sizeof(m->nested_text), "auto: not to be had; %.160s: %.60s", why.object, why.message);
+		snprintf(m->nested_text, sizeof(m->nested_text), "auto: not to be had; %s: %s", why.message, why.object);
 	else
 		snprintf(m->nested_text, sizeof(m->nested_text), "%s: the guest has %s", wanted == CONFIG_NESTED_AUTO ? "auto" : "require",
-			 cpu.vmx ? "VMX" : "SVM");
+			 m->on_vmx ? "VMX" : "SVM");
 	if (*warning)
 		log_line(&m->log, TVMM_LOG_WARN, "%s", warning);
 	return 0;
@@ -401,6 +414,7 @@ int machine_create(struct machine **out, const struct tvmm_config *cfg, const st
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_cond_init(&m->changed, NULL);
 
+	choose_profile(m, cfg);
 	m->vcpu = calloc(cfg->cpus, sizeof(*m->vcpu));
 	ret = m->vcpu ? create_host_half(m, cfg, err) : err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
 	if (!ret)

@@ -33,6 +33,7 @@
 #include "panic_watch.h"
 #include "passt.h"
 #include "pci.h"
+#include "profile.h"
 #include "pvpanic.h"
 #include "uart16550.h"
 #include "vcpu.h"
@@ -72,8 +73,10 @@ struct machine {
 	enum config_panic on_panic;
 	unsigned debug_exit_port; /* 0: none */
 	bool nested;    /* the guest gets VMX or SVM */
+	bool on_vmx;    /* the host's CPU has VMX, else SVM or nothing */
 	unsigned depth; /* hypervisors below it, our KVM included */
-	char nested_text[256]; /* what it got, for people */
+	char nested_text[480]; /* what it got, for people */
+	struct profile profile;
 	struct hostmem ram[2]; /* below and above the hole */
 	uint64_t ram_base[2];
 	struct gmem mem;

@@ -157,6 +157,7 @@ static void *probe_main(void *arg)
 static int build(struct probe *p, const struct host *host, struct tvmm_error *err)
 {
 	const struct x86_entry entry = { .long_mode = true, .ip = GPA(CODE) };
+	const struct x86_view view = { .pv = true };
 	struct kvm_cpuid2 *cpuid = NULL;
 	int ret = kvm_open(&p->kvm, host, err);
 
@@ -174,7 +175,7 @@ static int build(struct probe *p, const struct host *host, struct tvmm_error *er
 	p->env = (struct vcpu_env){ .kvm = &p->kvm, .mem = &p->mem, .pio = &p->none, .mmio = &p->none, .name = "probe" };
 	ret = vcpu_init(&p->vcpu, &p->env, 0, err);
 	if (!ret)
-		ret = x86_cpuid_template(&p->kvm, false, 0, &cpuid, err);
+		ret = x86_cpuid_template(&p->kvm, &view, &cpuid, err);
 	if (!ret)
 		ret = x86_cpu_init(host, p->vcpu.fd, cpuid, err);
 	free(cpuid);

@@ -131,6 +131,14 @@ static void read_text(const struct host *h, const char *path, char *buf, size_t 
 		buf[n - 1] = '\0';
 }
 
+bool snapshot_huge_pages(const struct host *host)
+{
+	char text[64];
+
+	read_text(host, "/sys/kernel/mm/transparent_hugepage/enabled", text, sizeof(text));
+	return *text && !strstr(text, "[never]");
+}
+
 static bool exists(const struct host *h, const char *path)
 {
 	int fd = h->open(h, path, O_PATH, 0);

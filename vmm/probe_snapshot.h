@@ -55,6 +55,9 @@ struct snapshot {
 /* Only what CPUID tells. */
 void snapshot_cpu(struct snapshot *s);
 
+/* Does the host back memory with huge pages where that is asked for? */
+bool snapshot_huge_pages(const struct host *host);
+
 /* All of it.  KVM_FD: an open /dev/kvm, or -errno of the attempt to open it. */
 void snapshot_take(struct snapshot *s, const struct host *host, int kvm_fd);
 

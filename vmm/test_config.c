@@ -80,6 +80,15 @@ START_TEST(scalars)
 	ck_assert_int_eq(cfg->on_reboot, CONFIG_REBOOT_RESTART);
 	takes("on-reboot", "exit");
 	ck_assert_int_eq(cfg->on_reboot, CONFIG_REBOOT_EXIT);
+	takes("profile", "off,pv");
+	ck_assert(cfg->profile[CONFIG_PROFILE_PV] == CONFIG_SWITCH_ON && cfg->profile[CONFIG_PROFILE_HUGE_PAGES] == CONFIG_SWITCH_OFF &&
+		  cfg->profile[CONFIG_PROFILE_PRE_FAULT] == CONFIG_SWITCH_OFF);
+	takes("profile", "pre-fault,huge-pages=off");
+	ck_assert(cfg->profile[CONFIG_PROFILE_PV] == CONFIG_SWITCH_AUTO && cfg->profile[CONFIG_PROFILE_HUGE_PAGES] == CONFIG_SWITCH_OFF &&
+		  cfg->profile[CONFIG_PROFILE_PRE_FAULT] == CONFIG_SWITCH_ON);
+	takes("profile", "auto");
+	ck_assert(cfg->profile[CONFIG_PROFILE_HUGE_PAGES] == CONFIG_SWITCH_AUTO);
+	refuses("profile", "pv,fast", "profile", "unknown setting 'fast'", "known are: auto, off, huge-pages, pre-fault, pv");
 	takes("nested", "require");
 	ck_assert_int_eq(cfg->nested, CONFIG_NESTED_REQUIRE);
 	takes("nested", "auto");
@@ -149,7 +158,7 @@ START_TEST(keys)
 	refuses("kernel", NULL, "kernel", "a value is missing", "");
 	refuses("\x1b[zz\n", "x", "?[zz?", "unknown key '?[zz?'",
 		"known are: kernel, initrd, append, disk, net, memory, cpus, console, console-log, name, on-reboot, on-panic, "
-		"no-defaults, modules, debug-exit, control, nested, vsock");
+		"no-defaults, modules, debug-exit, control, nested, vsock, profile");
 	ck_assert_int_eq(tvmm_config_set(NULL, "kernel", "x", &err), -EINVAL);
 	ck_assert_int_eq(tvmm_config_set(cfg, NULL, "x", &err), -EINVAL);
 	done();

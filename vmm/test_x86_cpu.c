@@ -3,6 +3,7 @@
 #include "x86_cpu.h"
 #include <linux/kvm.h>
 #include <stdlib.h>
+#include <string.h>
 #include "bits.h"
 #include "test.h"
 
@@ -78,7 +79,48 @@ START_TEST(no_leaf_b)
 }
 END_TEST
 
+static int offer(const struct host *h, int fd, unsigned long req, uintptr_t arg)
+{
+	static const struct kvm_cpuid_entry2 all[] = {
+		{ .function = 1, .ecx = 0x5fafbff7 | 1 << 5 },
+		{ .function = 0x40000001, .eax = 0x0100fefb, .edx = 1 },
+		{ .function = 0x80000001, .ecx = 0x4003f7 },
+		{ .function = 0x8000000a, .eax = 1, .ebx = 16, .edx = 0xbb },
+	};
+	struct kvm_cpuid2 *t = (struct kvm_cpuid2 *)arg;
+
+	memcpy(t->entries, all, sizeof(all));
+	t->nent = ARRAY_SIZE(all);
+	return 0;
+}
+
+/* What is left of VMX, SVM and KVM's calls, and what the guest learns of its depth. */
+START_TEST(views)
+{
+	const struct host h = { .ioctl = offer };
+	struct kvm kvm = { .host = &h };
+
+	for (unsigned i = 0; i < 8; i++) {
+		const struct x86_view view = { .nested = i & 1, .pv = i & 2, .depth = i & 4 ? 3 : 0 };
+		const struct kvm_cpuid_entry2 *own;
+		struct kvm_cpuid2 *t = NULL;
+
+		ck_assert_int_eq(x86_cpuid_template(&kvm, &view, &t, NULL), 0);
+		ck_assert_uint_eq(leaf(t, 1, 0)->ecx >> 5 & 1, view.nested);
+		ck_assert_uint_eq(leaf(t, 1, 0)->ecx >> 31, 1);
+		ck_assert_uint_eq(leaf(t, 0x80000001, 0)->ecx, view.nested ? 0x4003f7 : 0x4003f3);
+		ck_assert_uint_eq(leaf(t, 0x8000000a, 0)->ebx, view.nested ? 16 : 0);
+		ck_assert_uint_eq(leaf(t, 0x8000000a, 0)->edx, view.nested ? 0xbb : 0);
+		ck_assert_uint_eq(leaf(t, 0x40000001, 0)->eax, view.pv ? 0x0100fefb : 0x0100000b);
+		own = leaf(t, X86_TINYVMM_LEAF, 0);
+		ck_assert(!own == !view.depth);
+		ck_assert(!own || (own->eax == 3 && !memcmp(&own->ebx, "tinyvmm", 8)));
+		free(t);
+	}
+}
+END_TEST
+
 int main(void)
 {
-	return test_main("x86_cpu", (const TTest *const[]){ topology, no_leaf_b, NULL });
+	return test_main("x86_cpu", (const TTest *const[]){ topology, no_leaf_b, views, NULL });
 }

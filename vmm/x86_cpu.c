@@ -15,21 +15,27 @@
 #include "bits.h"
 #include "x86_layout.h"
 
+/* Leaf 0x40000001: clocks, and that writes to port 0x80 are no delay. */
+#define KVM_CLOCKS (BIT(0) | BIT(1) | BIT(3) | BIT(24))
+
 /* A guest that has VMX or SVM reaches far into the host's kernel: off means that nothing of them is left. */
-static void template_leaf(struct kvm_cpuid_entry2 *e, bool nested)
+static void template_leaf(struct kvm_cpuid_entry2 *e, const struct x86_view *view)
 {
 	if (e->function == 1) {
 		e->ecx |= BIT(24) | BIT(31); /* TSC deadline timer (kvm.c insists on it), hypervisor present */
-		if (!nested)
+		if (!view->nested)
 			e->ecx &= ~BIT(5); /* VMX */
-	} else if (e->function == 0x80000001 && !nested) {
+	} else if (e->function == 0x80000001 && !view->nested) {
 		e->ecx &= ~BIT(2); /* SVM */
-	} else if (e->function == 0x8000000a && !nested) {
+	} else if (e->function == 0x8000000a && !view->nested) {
 		e->eax = e->ebx = e->ecx = e->edx = 0; /* SVM's revision, ASIDs and features */
+	} else if (e->function == 0x40000001 && !view->pv) {
+		e->eax &= KVM_CLOCKS;
+		e->edx = 0; /* hints */
 	}
 }
 
-int x86_cpuid_template(struct kvm *kvm, bool nested, unsigned depth, struct kvm_cpuid2 **out, struct tvmm_error *err)
+int x86_cpuid_template(struct kvm *kvm, const struct x86_view *view, struct kvm_cpuid2 **out, struct tvmm_error *err)
 {
 	struct kvm_cpuid2 *t = calloc(1, sizeof(*t) + X86_CPUID_MAX * sizeof(t->entries[0]));
 	int ret;
@@ -43,10 +49,10 @@ int x86_cpuid_template(struct kvm *kvm, bool nested, unsigned depth, struct kvm_
 		return err_set(err, TVMM_E_HOST, -ret, "KVM_GET_SUPPORTED_CPUID", "KVM does not tell the CPU's features");
 	}
 	for (unsigned i = 0; i < t->nent; i++)
-		template_leaf(&t->entries[i], nested);
-	if (depth && t->nent < X86_CPUID_MAX)
+		template_leaf(&t->entries[i], view);
+	if (view->depth && t->nent < X86_CPUID_MAX)
 		t->entries[t->nent++] = (struct kvm_cpuid_entry2){
-			.function = X86_TINYVMM_LEAF, .eax = depth, .ebx = X86_TINYVMM_EBX, .ecx = X86_TINYVMM_ECX
+			.function = X86_TINYVMM_LEAF, .eax = view->depth, .ebx = X86_TINYVMM_EBX, .ecx = X86_TINYVMM_ECX
 		};
 	*out = t;
 	return 0;

@@ -31,11 +31,15 @@ struct x86_entry {
 	struct gpa ip, info; /* RIP; RSI or EBX */
 };
 
-/*
- * The host's CPUID as KVM can offer it, with VMX and SVM (as far as KVM offers them) or without; freed with free().
- * DEPTH: of hypervisors below the guest, to be told to it; 0 tells nothing.
- */
-int x86_cpuid_template(struct kvm *kvm, bool nested, unsigned depth, struct kvm_cpuid2 **out, struct tvmm_error *err);
+/* What a guest is to see of what KVM can offer. */
+struct x86_view {
+	bool nested;    /* VMX or SVM */
+	bool pv;        /* KVM's calls in place of costly accesses; its clock in any case */
+	unsigned depth; /* hypervisors below the guest, itself told by X86_TINYVMM_LEAF; 0: not told */
+};
+
+/* The host's CPUID as KVM can offer it, less what VIEW leaves out; freed with free(). */
+int x86_cpuid_template(struct kvm *kvm, const struct x86_view *view, struct kvm_cpuid2 **out, struct tvmm_error *err);
 
 /* Makes T the view of vCPU INDEX of N: APIC ids, topology, cache sharing.  APIC ids are 0 .. N - 1.  Pure. */
 void x86_cpuid_for(struct kvm_cpuid2 *t, unsigned index, unsigned n);
