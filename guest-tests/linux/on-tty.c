@@ -3,9 +3,9 @@
  * on-tty.c - "on-tty [WHEN SEND]... -- COMMAND...": run COMMAND on a terminal of its own and type on it.
  *
  * The terminal's output is copied to standard output.  Once the text WHEN has appeared there, SEND is typed, and the
- * next WHEN is looked for in what comes after.  In SEND, ^X is a control character and ^^ a caret.  Standard error stays
- * what it was.  The exit status is COMMAND's (128 and the signal, if one ended it); 125 if it could not be run.  It has
- * no time limit: whoever calls it has.
+ * next WHEN is looked for in what comes after.  In SEND, ^X is a control character and ^^ a caret; a SEND of the form
+ * @COLUMNSxROWS changes the terminal's size instead.  Standard error stays what it was.  The exit status is COMMAND's (128
+ * and the signal, if one ended it); 125 if it could not be run.  It has no time limit: whoever calls it has.
  */
 #include <errno.h>
 #include <pty.h>
@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,8 +23,14 @@ struct talk {
 	size_t matched; /* bytes of WHEN that the output ends with */
 };
 
-static void type(int fd, const char *text)
+static void send_text(int fd, const char *text)
 {
+	struct winsize size = { .ws_row = 0 };
+
+	if (sscanf(text, "@%hux%hu", &size.ws_col, &size.ws_row) == 2) {
+		ioctl(fd, TIOCSWINSZ, &size);
+		return;
+	}
 	for (; *text; text++) {
 		char c = *text;
 
@@ -48,7 +55,7 @@ static void look(struct talk *t, int fd, const char *buf, size_t len)
 		t->matched = match(*t->next, t->matched, buf[i]);
 		if ((*t->next)[t->matched])
 			continue;
-		type(fd, t->next[1]);
+		send_text(fd, t->next[1]);
 		t->next += 2;
 		t->matched = 0;
 	}
