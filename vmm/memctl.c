@@ -239,7 +239,10 @@ int memctl_trim(struct memctl *c, struct tvmm_error *err)
 	return r.ret;
 }
 
-/* How RAM lies in the host: /proc/self/smaps, where our mappings are the ones between the guards. */
+/*
+ * How RAM lies in the host: /proc/self/smaps, where our mappings are the ones between the guards.  On the caller's thread:
+ * where RAM is not in huge pages the kernel takes 56 ms for each GiB of it, which no disk should wait for.
+ */
 static void read_smaps(struct memctl *c, struct tvmm_memory *out)
 {
 	struct smaps s = { .n = c->discard.n };
@@ -292,7 +295,6 @@ static void read_on_loop(void *arg)
 		snprintf(out->decision, sizeof(out->decision), "%s", oc_reason_text(c->last.reason));
 		out->decided_ms = (c->host->now_ns(c->host) - c->decided_ns) / 1000000;
 	}
-	read_smaps(c, out);
 	/* So that who asks again finds fresher ones; not so often that the asking is felt. */
 	if (c->balloon && c->host->now_ns(c->host) - s.stats.when_ns > STATS_AGE_NS)
 		virtio_balloon_ask_stats(c->balloon);
@@ -303,6 +305,7 @@ void memctl_read(struct memctl *c, struct tvmm_memory *out)
 	struct request r = { .c = c, .out = out };
 
 	evloop_call(c->loop, read_on_loop, &r);
+	read_smaps(c, out);
 }
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */

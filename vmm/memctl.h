@@ -7,7 +7,8 @@
  * here; the guest's balloon comes and goes by memctl_attach() and memctl_detach().
  *
  * Threads: all of it belongs to the I/O loop, whose own timers run it.  The calls of the last section may come from any
- * thread, and go there.  Where nothing is asked for and nothing waits, no timer is armed.
+ * thread, and go there; only the host's map of our memory is read where the caller is.  Where nothing is asked for and
+ * nothing waits, no timer is armed.
  */
 #ifndef TVMM_MEMCTL_H
 #define TVMM_MEMCTL_H

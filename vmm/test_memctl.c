@@ -34,15 +34,27 @@ static void note(void *arg, int level, const char *line)
 	}
 }
 
+static pthread_t reader; /* the thread that last read a file of the host's */
+
+static ssize_t spy_preadv(const struct host *h, int fd, const struct iovec *iov, int n, off_t off)
+{
+	reader = pthread_self();
+	return host_linux()->preadv(host_linux(), fd, iov, n, off);
+}
+
+static struct host spy; /* this host, but for that */
+
 static void start(struct fixture *f, enum config_reclaim mode)
 {
+	spy = *host_linux();
+	spy.preadv = spy_preadv;
 	memset(f, 0, sizeof(*f));
 	f->map = mmap(NULL, RAM + MIB(2), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	f->ram = (uint8_t *)align_up((uintptr_t)f->map, MIB(2));
 	madvise(f->ram, RAM, MADV_DONTDUMP); /* a mapping of its own in smaps, as guest RAM is */
 	mprotect(f->ram - 4096 * (f->ram > f->map), 4096 * (f->ram > f->map), PROT_NONE);
 	ck_assert_int_eq(gmem_add(&f->mem, GPA(0), RAM, f->ram, NULL), 0);
-	ck_assert_int_eq(evloop_init(&f->loop, host_linux(), NULL), 0);
+	ck_assert_int_eq(evloop_init(&f->loop, &spy, NULL), 0);
 	log_init(&f->log, host_linux(), note, f, TVMM_LOG_DEBUG);
 	f->cfg = (struct tvmm_config){ .memory_min = MIB(16), .reclaim = mode, .weight = 100 };
 	ck_assert_int_eq(memctl_init(&f->c, &f->cfg, &f->mem, &f->loop, &f->log, NULL), 0);
@@ -100,6 +112,7 @@ START_TEST(targets_and_figures)
 	ck_assert_uint_eq(m.actual, RAM);
 	ck_assert_uint_eq(m.min, MIB(16));
 	ck_assert_uint_eq(m.resident, MIB(8));
+	ck_assert_msg(pthread_equal(reader, pthread_self()), "the I/O loop spent its time on our figures");
 	ck_assert_int_eq(m.reclaim, 1);
 	ck_assert(!m.driver && !m.fixed);
 	ck_assert_int_eq(memctl_set(&f.c, MIB(32) + 5, NULL), 0);
