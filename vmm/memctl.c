@@ -111,13 +111,13 @@ static void fill_sample(struct memctl *c, struct oc_sample *s)
 }
 
 /*
- * A decision with its inputs: enough to take it again (oc_parse()).  At INFO when the target moved or a new reason came up, else at
- * DEBUG.
+ * A decision with its inputs: enough to take it again (oc_parse()).  At INFO when the target moved or a new reason came up,
+ * else at DEBUG.
  */
 static void log_decision(struct memctl *c, const struct oc_sample *s, const struct oc_decision *d)
 {
 	const struct oc_policy p = { .min = c->min, .max = c->configured, .weight = c->weight };
-	bool news = !c->decided || d->changed || d->reason != c->last.reason || d->regime != c->last.regime || d->pageout;
+	bool news = !c->decided || d->changed || d->reason != c->last.reason || d->regime != c->last.regime;
 	char inputs[320];
 
 	oc_format(inputs, sizeof(inputs), &p, s);

@@ -20,7 +20,7 @@ struct fixture {
 	struct log log;
 	struct tvmm_config cfg;
 	struct memctl c;
-	_Atomic unsigned lines;
+	_Atomic unsigned lines, pageouts, news; /* decisions; those to page out; of these: at INFO */
 	char decision[512];
 };
 
@@ -31,15 +31,33 @@ static void note(void *arg, int level, const char *line)
 	if (strstr(line, "inputs")) {
 		snprintf(f->decision, sizeof(f->decision), "%s", line);
 		f->lines++;
+		f->pageouts += !!strstr(line, "page out;");
+		f->news += strstr(line, "page out;") && level <= TVMM_LOG_INFO;
 	}
 }
 
-static pthread_t reader; /* the thread that last read a file of the host's */
+static pthread_t reader;    /* the thread that last read a file of the host's */
+static int meminfo = -1;    /* its figures, where a test has others for them */
+static const char *figures;
+
+static int spy_open(const struct host *h, const char *path, int flags, mode_t mode)
+{
+	int fd = host_linux()->open(host_linux(), path, flags, mode);
+
+	if (!strcmp(path, "/proc/meminfo"))
+		meminfo = fd;
+	return fd;
+}
 
 static ssize_t spy_preadv(const struct host *h, int fd, const struct iovec *iov, int n, off_t off)
 {
 	reader = pthread_self();
-	return host_linux()->preadv(host_linux(), fd, iov, n, off);
+	if (fd != meminfo || !figures)
+		return host_linux()->preadv(host_linux(), fd, iov, n, off);
+	if (off)
+		return 0;
+	memcpy(iov->iov_base, figures, strlen(figures));
+	return (ssize_t)strlen(figures);
 }
 
 static struct host spy; /* this host, but for that */
@@ -48,6 +66,7 @@ static void start(struct fixture *f, enum config_reclaim mode)
 {
 	spy = *host_linux();
 	spy.preadv = spy_preadv;
+	spy.open = spy_open;
 	memset(f, 0, sizeof(*f));
 	f->map = mmap(NULL, RAM + MIB(2), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	f->ram = (uint8_t *)align_up((uintptr_t)f->map, MIB(2));
@@ -182,6 +201,27 @@ START_TEST(decides_alone)
 }
 END_TEST
 
+/* A host that stays at its end is told of once, however often memory is paged out. */
+START_TEST(red_end)
+{
+	struct fixture f;
+	struct tvmm_memory m;
+
+	figures = "MemTotal: 100000 kB\nMemAvailable: 0 kB\nSwapFree: 1000000 kB\n";
+	start(&f, CONFIG_RECLAIM_AUTO);
+	memset(f.ram, 1, RAM);
+	for (unsigned i = 0; i < 200 && f.pageouts < 3; i++)
+		pause_ms(50);
+	memctl_read(&f.c, &m);
+	ck_assert_uint_ge(f.pageouts, 3);
+	ck_assert_uint_eq(f.news, 1);
+	ck_assert_uint_ge(m.paged_out, MIB(6));
+	ck_assert_str_eq(m.pressure, "red");
+	stop(&f);
+	figures = NULL;
+}
+END_TEST
+
 START_TEST(silent_otherwise)
 {
 	static const enum config_reclaim mode[] = { CONFIG_RECLAIM_OFF, CONFIG_RECLAIM_REPORT };
@@ -202,7 +242,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { refusals, targets_and_figures, waiting_pages, decides_alone, silent_otherwise, NULL };
+	const TTest *const tests[] = { refusals, targets_and_figures, waiting_pages, decides_alone, red_end, silent_otherwise,
+				       NULL };
 
 	return test_main("memctl", tests);
 }
