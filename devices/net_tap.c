@@ -10,6 +10,7 @@
  */
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@
 #define F_GUEST_USO (NET_F_GUEST_USO4 | NET_F_GUEST_USO6)
 #define F_BASIC     (NET_F_CSUM | NET_F_GUEST_CSUM | F_GUEST_TSO | NET_F_HOST_TSO4 | NET_F_HOST_TSO6 | NET_F_HOST_ECN)
 
+#define WATCH (EPOLLIN | EPOLLOUT | (uint32_t)EPOLLET)
+
 struct tap_queue {
 	struct evsource src;
 	struct net_tap *tap;
@@ -42,6 +45,7 @@ struct net_tap {
 	struct log *log;
 	char kind[8 + IFNAMSIZ];
 	unsigned attached; /* of the queues, how many the kernel spreads packets over */
+	struct evsource links; /* with lent queues: news of the host's interfaces; fd -1 else */
 	struct tap_queue q[NETIF_PAIRS];
 };
 
@@ -163,10 +167,58 @@ static int tap_set_pairs(struct netif *n, unsigned pairs)
 	return 0;
 }
 
+/* Some interface of the host's has changed.  What it was is not read: is ours still there? */
+static void links_changed(struct evsource *src, uint32_t events)
+{
+	struct net_tap *t = container_of(src, struct net_tap, links);
+	struct ifreq ifr = { .ifr_flags = 0 };
+	char news[4096];
+	int ret;
+
+	for (unsigned i = 0; i < 64 && t->host->recv(t->host, src->fd, news, sizeof(news), MSG_DONTWAIT) != -EAGAIN; i++)
+		;
+	ret = tap_ioctl(t, 0, TUNGETIFF, &ifr);
+	if (ret == -EBADFD || ret == -EBADF || ret == -ENODEV)
+		tap_gone(t, ret);
+}
+
+static int tap_prepare_lending(struct netif *n, struct tvmm_error *err)
+{
+	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+	struct net_tap *t = to_tap(n);
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE), ret;
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		ret = err_set(err, TVMM_E_HOST, errno, t->kind, "cannot hear of the host's interfaces");
+	} else {
+		t->links = (struct evsource){ .fd = fd, .events = EPOLLIN, .ready = links_changed };
+		ret = evloop_add(t->loop, &t->links, err);
+	}
+	if (ret) {
+		if (fd >= 0)
+			t->host->close(t->host, fd);
+		t->links.fd = -1;
+	}
+	return ret;
+}
+
+static int tap_lend(struct netif *n, unsigned pair, bool lent)
+{
+	struct net_tap *t = to_tap(n);
+
+	if (n->up)
+		evloop_mod(t->loop, &t->q[pair].src, lent ? (uint32_t)EPOLLET : WATCH);
+	return t->q[pair].src.fd;
+}
+
 static void tap_close(struct netif *n)
 {
 	struct net_tap *t = to_tap(n);
 
+	if (t->links.fd >= 0) {
+		evloop_del(t->loop, &t->links);
+		t->host->close(t->host, t->links.fd);
+	}
 	for (unsigned i = 0; i < n->pairs; i++) {
 		if (n->up)
 			evloop_del(t->loop, &t->q[i].src);
@@ -180,6 +232,8 @@ static const struct netif_ops tap_ops = {
 	.send = tap_send,
 	.set_features = tap_set_features,
 	.set_pairs = tap_set_pairs,
+	.prepare_lending = tap_prepare_lending,
+	.lend = tap_lend,
 	.close = tap_close,
 };
 
@@ -196,6 +250,7 @@ static struct net_tap *tap_new(const struct host *h, struct evloop *loop, struct
 	t->nif.ops = &tap_ops;
 	t->nif.kind = t->kind;
 	t->nif.up = true;
+	t->links.fd = -1;
 	t->host = h;
 	t->loop = loop;
 	t->log = log;
@@ -208,7 +263,7 @@ static int add_queue(struct net_tap *t, int fd, struct tvmm_error *err)
 	struct tap_queue *q = &t->q[t->nif.pairs];
 	int hdr = NETIF_HDR, ret;
 
-	*q = (struct tap_queue){ .src = { .fd = fd, .events = EPOLLIN | EPOLLOUT | (uint32_t)EPOLLET, .ready = tap_ready }, .tap = t };
+	*q = (struct tap_queue){ .src = { .fd = fd, .events = WATCH, .ready = tap_ready }, .tap = t };
 	ret = t->host->ioctl(t->host, fd, TUNSETVNETHDRSZ, (uintptr_t)&hdr);
 	if (ret < 0)
 		ret = err_set(err, TVMM_E_IO, -ret, t->kind, "it takes no header of %d bytes", hdr);

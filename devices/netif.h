@@ -39,6 +39,13 @@ struct netif_ops {
 	void (*set_features)(struct netif *n, uint64_t features);
 	/* Packets come on the first PAIRS queue pairs from now on.  0, or -errno and all is as it was.  May be NULL. */
 	int (*set_pairs)(struct netif *n, unsigned pairs);
+	/*
+	 * For vhost_net.h: LENT, the queue pair's descriptor is returned, and until it is taken back we leave its packets alone;
+	 * that the interface goes is noticed all the same.  prepare_lending() comes first, before the loop runs.  Both NULL
+	 * where there is no such descriptor.
+	 */
+	int (*prepare_lending)(struct netif *n, struct tvmm_error *err);
+	int (*lend)(struct netif *n, unsigned pair, bool lent);
 	void (*close)(struct netif *n); /* frees it */
 };
 

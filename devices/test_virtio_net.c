@@ -89,7 +89,7 @@ static int fake_pairs(struct netif *n, unsigned pairs)
 	return f->pairs_error;
 }
 
-static const struct netif_ops fake_ops = { fake_recv, fake_send, fake_features, fake_pairs, NULL };
+static const struct netif_ops fake_ops = { fake_recv, fake_send, fake_features, fake_pairs, NULL, NULL, NULL };
 
 static struct rig *rig_new(unsigned pairs, uint64_t features)
 {
@@ -101,7 +101,7 @@ static struct rig *rig_new(unsigned pairs, uint64_t features)
 	r->f.room = 1000000;
 	for (unsigned i = 0; i < 64; i++)
 		r->f.len[i] = 100;
-	ck_assert_int_eq(virtio_net_init(&r->net, "net 0", &r->f.nif, mac, 1400, &r->t.mem, &r->t.loop, &r->t.log, NULL), 0);
+	ck_assert_int_eq(virtio_net_init(&r->net, "net 0", &r->f.nif, NULL, mac, 1400, &r->t.mem, &r->t.loop, &r->t.log, NULL), 0);
 	td_start(&r->t, &r->net.dev, features | NET_F_GUEST_CSUM);
 	return r;
 }

@@ -75,6 +75,12 @@ struct virtio_transport {
 	void (*config_irq)(struct virtio_dev *dev);
 	/* Calls the class's notify for queue Q again, after the loop's other work (rings the queue's own bell). */
 	void (*again)(struct virtio_dev *dev, unsigned q);
+	/*
+	 * For a worker outside this process, which is to be rung by the guest in our place: the descriptor that is queue Q's
+	 * bell, and whether we answer it.  On the loop.
+	 */
+	int (*bell_fd)(struct virtio_dev *dev, unsigned q);
+	int (*bell_watch)(struct virtio_dev *dev, unsigned q, bool watch);
 	/* The device is being reset: so are the transport's own registers.  Under dev->lock. */
 	void (*reset)(struct virtio_dev *dev);
 };

@@ -69,6 +69,32 @@ static void work_tx(struct virtio_net *v, unsigned pair)
 	virtio_signal(&v->dev, q);
 }
 
+/* ---- the kernel's workers ----------------------------------------------------------------------------------------- */
+
+/* Where a worker cannot be had, now that it is needed, packets go through us. */
+static void lend(struct virtio_net *v, unsigned pair)
+{
+	int ret;
+
+	if (!v->vhost || !v->nif->up || v->lent[pair])
+		return;
+	ret = vhost_net_start(v->vhost, &v->dev, pair, v->nif->ops->lend(v->nif, pair, true));
+	if (ret) {
+		v->nif->ops->lend(v->nif, pair, false);
+		log_event(v->dev.log, v->dev.name, "vhost-net does not take the queues (errno %d): they are served here", -ret);
+	}
+	v->lent[pair] = !ret;
+}
+
+static void take_back(struct virtio_net *v, unsigned pair)
+{
+	if (!v->lent[pair])
+		return;
+	vhost_net_stop(v->vhost, pair);
+	v->nif->ops->lend(v->nif, pair, false);
+	v->lent[pair] = false;
+}
+
 /* ---- control ------------------------------------------------------------------------------------------------------ */
 
 /* A driver that knows of one pair finds the control queue right behind that (5.1.2). */
@@ -81,12 +107,16 @@ static uint8_t set_pairs(struct virtio_net *v, unsigned pairs)
 {
 	if (!virtio_has(&v->dev, F_MQ) || !pairs || pairs > v->pairs)
 		return CTRL_ERR;
+	for (unsigned i = pairs; i < v->pairs; i++)
+		take_back(v, i);
 	if (v->nif->ops->set_pairs && v->nif->ops->set_pairs(v->nif, pairs) < 0)
 		return CTRL_ERR;
 	v->active = pairs;
-	for (unsigned i = 0; i < pairs; i++)
-		if (v->dev.queue[2 * i].vq.live)
+	for (unsigned i = 0; i < pairs; i++) {
+		lend(v, i);
+		if (!v->lent[i] && v->dev.queue[2 * i].vq.live)
 			net_rx_work(v, i);
+	}
 	return CTRL_OK;
 }
 
@@ -134,8 +164,8 @@ static void net_notify(struct virtio_dev *dev, unsigned q)
 
 	if (v->pairs > 1 && q == ctrl_queue(v))
 		work_ctrl(v, q);
-	else if (q >= 2 * v->pairs)
-		return; /* a queue that this driver has no use for */
+	else if (q >= 2 * v->pairs || v->lent[q / 2])
+		return; /* a queue that this driver has no use for, or that is not ours now */
 	else if (q & 1)
 		work_tx(v, q / 2);
 	else
@@ -147,7 +177,7 @@ static void net_ready(struct netif *nif, unsigned pair)
 	struct virtio_net *v = nif->user;
 	const struct virtq *rx = &v->dev.queue[2 * pair].vq;
 
-	if (rx->live && !rx->broken)
+	if (rx->live && !rx->broken && !v->lent[pair])
 		net_rx_work(v, pair);
 	for (unsigned i = 0; i < v->pairs; i++)
 		if (v->tx_stuck[i] && v->dev.queue[2 * i + 1].vq.live)
@@ -178,12 +208,15 @@ static void net_activate(struct virtio_dev *dev)
 
 	v->nif->ops->set_features(v->nif, dev->driver_features & v->nif->features);
 	net_rx_start(v);
+	lend(v, 0);
 }
 
 static void net_reset(struct virtio_dev *dev)
 {
 	struct virtio_net *v = to_net(dev);
 
+	for (unsigned i = 0; i < v->pairs; i++)
+		take_back(v, i);
 	memset(v->tx_stuck, 0, sizeof(v->tx_stuck));
 	net_rx_start(v);
 	v->nif->ops->set_features(v->nif, 0);
@@ -212,8 +245,8 @@ static const struct virtio_class net_class = {
 	.config_read = net_config_read,
 };
 
-int virtio_net_init(struct virtio_net *v, const char *name, struct netif *nif, const uint8_t mac[6], uint16_t mtu,
-		    const struct gmem *mem, struct evloop *loop, struct log *log, struct tvmm_error *err)
+int virtio_net_init(struct virtio_net *v, const char *name, struct netif *nif, struct vhost_net *vhost,
+		    const uint8_t mac[6], uint16_t mtu, const struct gmem *mem, struct evloop *loop, struct log *log, struct tvmm_error *err)
 {
 	uint64_t features = nif->features | F_MAC | F_STATUS | NET_F_MRG_RXBUF;
 	unsigned queues = 2 * nif->pairs;
@@ -222,6 +255,8 @@ int virtio_net_init(struct virtio_net *v, const char *name, struct netif *nif, c
 	if (!v->rx)
 		return err_set(err, TVMM_E_MEMORY, ENOMEM, name, "out of memory");
 	v->nif = nif;
+	v->vhost = vhost;
+	memset(v->lent, 0, sizeof(v->lent));
 	v->pairs = nif->pairs;
 	v->active = 1;
 	memcpy(v->mac, mac, sizeof(v->mac));

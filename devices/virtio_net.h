@@ -10,6 +10,7 @@
 #define TVMM_DEVICES_VIRTIO_NET_H
 
 #include "netif.h"
+#include "vhost_net.h"
 #include "virtio.h"
 
 /* Room for a chain of any length behind what 64 KiB of a driver's usual buffers need; the kernel takes 1024. */
@@ -33,19 +34,21 @@ struct net_rx {
 
 struct virtio_net {
 	struct virtio_dev dev;
-	struct netif *nif;               /* borrowed */
+	struct netif *nif;               /* borrowed, and so is the next */
+	struct vhost_net *vhost;         /* NULL: packets go through us */
 	unsigned pairs, active;          /* queue pairs that exist, and that the driver uses; the loop's */
 	uint8_t mac[6];
 	uint16_t mtu;                    /* 0: not told */
 	bool link_up;                    /* under dev.lock */
 	bool tx_stuck[NETIF_PAIRS];      /* the interface took no more; the loop's, as what follows */
+	bool lent[NETIF_PAIRS];          /* to vhost */
 	struct net_rx *rx;               /* PAIRS of them */
 	struct virtq_req req;
 };
 
-/* MTU 0: the driver is not told one. */
-int virtio_net_init(struct virtio_net *v, const char *name, struct netif *nif, const uint8_t mac[6], uint16_t mtu,
-		    const struct gmem *mem, struct evloop *loop, struct log *log, struct tvmm_error *err);
+/* MTU 0: the driver is not told one.  VHOST may be NULL. */
+int virtio_net_init(struct virtio_net *v, const char *name, struct netif *nif, struct vhost_net *vhost,
+		    const uint8_t mac[6], uint16_t mtu, const struct gmem *mem, struct evloop *loop, struct log *log, struct tvmm_error *err);
 void virtio_net_fini(struct virtio_net *v);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>
+#include <sys/epoll.h>
 #include "bits.h"
 
 #define ALL_ONES UINT64_MAX
@@ -382,6 +383,22 @@ static void again(struct virtio_dev *dev, unsigned q)
 		evbell_ring(&vp->bell[q]);
 }
 
+static int bell_fd(struct virtio_dev *dev, unsigned q)
+{
+	const struct virtio_pci *vp = container_of(dev->transport, struct virtio_pci, transport);
+
+	return q < vp->n_bells ? vp->bell[q].src.fd : -1;
+}
+
+static int bell_watch(struct virtio_dev *dev, unsigned q, bool watch)
+{
+	struct virtio_pci *vp = container_of(dev->transport, struct virtio_pci, transport);
+
+	if (q >= vp->n_bells)
+		return -EINVAL;
+	return evloop_mod(dev->loop, &vp->bell[q].src, watch ? EPOLLIN : 0);
+}
+
 static int init_bells(struct virtio_pci *vp, struct tvmm_error *err)
 {
 	int ret = 0;
@@ -410,7 +427,8 @@ int virtio_pci_init(struct virtio_pci *vp, struct virtio_dev *dev, struct pci *p
 		return err_set(err, TVMM_E_CONFIG, EBUSY, dev->name, "there is no free PCI slot %u", slot);
 	vp->dev = dev;
 	vp->transport = (struct virtio_transport){ .queue_irq = queue_irq, .config_irq = config_irq,
-						   .again = again, .reset = clear_registers };
+						   .again = again, .bell_fd = bell_fd, .bell_watch = bell_watch,
+						   .reset = clear_registers };
 	dev->transport = &vp->transport;
 	clear_registers(dev);
 	init_func(vp, pci, slot, bar_addr, sink);

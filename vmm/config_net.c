@@ -121,19 +121,32 @@ static int net_number(const char *key, const char *value, unsigned min, unsigned
 	return err_set(err, TVMM_E_CONFIG, 0, "net", "%s '%s' is not a number from %u to %u", key, word_show(value).s, min, max);
 }
 
-enum { KEY_MAC, KEY_MTU, KEY_QUEUES, KEY_FWD };
+static int net_vhost(struct config_net *net, const char *value, struct tvmm_error *err)
+{
+	static const char *const words[] = { "auto", "on", "off", NULL };
+
+	for (unsigned i = 0; words[i]; i++) {
+		if (!strcmp(words[i], value)) {
+			net->vhost = (enum config_vhost)i;
+			return 0;
+		}
+	}
+	return word_unknown(err, "net", "unknown value", value, words, "auto, on, off");
+}
+
+enum { KEY_MAC, KEY_MTU, KEY_QUEUES, KEY_VHOST, KEY_FWD };
 
 static int net_key(struct config_net *net, const char *key, char *value, unsigned *seen, struct tvmm_error *err)
 {
-	static const char *const keys[] = { "mac", "mtu", "queues", "fwd", NULL };
+	static const char *const keys[] = { "mac", "mtu", "queues", "vhost", "fwd", NULL };
 	unsigned i = 0;
 
 	while (keys[i] && strcmp(keys[i], key))
 		i++;
 	if (!keys[i])
-		return word_unknown(err, "net", "unknown key", key, keys, "mac=, mtu=, queues=, fwd=");
+		return word_unknown(err, "net", "unknown key", key, keys, "mac=, mtu=, queues=, vhost=, fwd=");
 	if (net->kind == CONFIG_NET_NONE || (i == KEY_FWD && net->kind != CONFIG_NET_USER) ||
-	    (i == KEY_QUEUES && net->kind != CONFIG_NET_TAP))
+	    (i == KEY_QUEUES && net->kind != CONFIG_NET_TAP) || (i == KEY_VHOST && net->kind == CONFIG_NET_USER))
 		return err_set(err, TVMM_E_CONFIG, 0, "net", "key '%s' has no meaning for this kind", key);
 	if (!value)
 		return err_set(err, TVMM_E_CONFIG, 0, "net", "key '%s' needs a value", key);
@@ -147,6 +160,8 @@ static int net_key(struct config_net *net, const char *key, char *value, unsigne
 		return net_number(key, value, CONFIG_MTU_MIN, CONFIG_MTU_MAX, &net->mtu, err);
 	case KEY_QUEUES:
 		return net_number(key, value, 1, CONFIG_PAIRS_MAX, &net->pairs, err);
+	case KEY_VHOST:
+		return net_vhost(net, value, err);
 	default:
 		return net_forward(net, value, err);
 	}

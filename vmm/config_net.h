@@ -22,6 +22,8 @@ enum {
 
 enum config_net_kind { CONFIG_NET_NONE, CONFIG_NET_USER, CONFIG_NET_TAP, CONFIG_NET_FD };
 
+enum config_vhost { CONFIG_VHOST_AUTO, CONFIG_VHOST_ON, CONFIG_VHOST_OFF };
+
 struct config_forward {
 	bool udp;
 	uint16_t host, guest; /* ports */
@@ -35,6 +37,7 @@ struct config_net {
 	uint8_t mac[6];
 	unsigned mtu;                       /* 0: not given */
 	unsigned pairs;                     /* queue pairs */
+	enum config_vhost vhost;
 	struct config_forward forward[CONFIG_FORWARDS_MAX]; /* USER */
 	unsigned n_forwards;
 };

@@ -141,7 +141,7 @@ static int build_nets(struct machine *m, struct tvmm_error *err)
 	int ret = 0;
 
 	for (unsigned i = 0; !ret && i < m->n_nets; i++)
-		ret = virtio_net_init(&m->net[i].net, m->net[i].name, m->net[i].nif, m->net[i].mac, m->net[i].mtu, &m->mem,
+		ret = virtio_net_init(&m->net[i].net, m->net[i].name, m->net[i].nif, m->net[i].vhost, m->net[i].mac, m->net[i].mtu, &m->mem,
 				      &m->loop, &m->log, err);
 	return ret;
 }
@@ -532,9 +532,12 @@ void guest_describe(const struct machine *m, char *buf, size_t len)
 	for (unsigned i = 0; i < PCI_MAX_FUNCS; i++)
 		if (m->pci.func[i])
 			more("pci       00:%02x.0 %s\n", i, m->pci.func[i]->name);
-	for (unsigned i = 0; i < m->n_nets; i++)
-		more("net       %u: %s, %u queue pair%s, %02x:%02x:%02x:%02x:%02x:%02x\n", i, m->net[i].nif->kind, m->net[i].nif->pairs,
-		     m->net[i].nif->pairs == 1 ? "" : "s", m->net[i].mac[0], m->net[i].mac[1], m->net[i].mac[2], m->net[i].mac[3],
-		     m->net[i].mac[4], m->net[i].mac[5]);
+	for (unsigned i = 0; i < m->n_nets; i++) {
+		const struct machine_net *net = &m->net[i];
+
+		more("net       %u: %s, %s, %u queue pair%s, %02x:%02x:%02x:%02x:%02x:%02x\n", i, net->nif->kind,
+		     net->vhost ? "vhost-net" : "served here", net->nif->pairs, net->nif->pairs == 1 ? "" : "s", net->mac[0],
+		     net->mac[1], net->mac[2], net->mac[3], net->mac[4], net->mac[5]);
+	}
 #undef more
 }

@@ -96,6 +96,31 @@ static void choose_mac(const struct machine *m, unsigned index, const struct con
 	mac[0] = (uint8_t)((mac[0] & ~1u) | 2);
 }
 
+/* The kernel's workers, where they are to be had and not unwanted. */
+static int open_vhost(struct machine *m, struct machine_net *n, enum config_vhost wanted, struct tvmm_error *err)
+{
+	const struct netif_ops *ops = n->nif->ops;
+	int ret;
+
+	if (wanted == CONFIG_VHOST_OFF || (!ops->lend && wanted == CONFIG_VHOST_AUTO))
+		return 0;
+	if (!ops->lend)
+		return err_set(err, TVMM_E_UNSUPPORTED, 0, "net", "vhost works on taps only, and this is a socket");
+	ret = vhost_net_open(&n->vhost, m->host, &m->loop, n->nif->pairs, err);
+	if (!ret) {
+		ret = ops->prepare_lending(n->nif, err);
+		if (ret) {
+			vhost_net_close(n->vhost);
+			n->vhost = NULL;
+		}
+	} else if (ret == -ENOENT || ret == -ENODEV) {
+		err_hint(err, "load the module: modprobe vhost_net");
+	} else if (ret == -EACCES) {
+		err_hint(err, "as root: setfacl -m u:$USER:rw /dev/vhost-net; or leave vhost=on away");
+	}
+	return wanted == CONFIG_VHOST_ON ? ret : 0;
+}
+
 /* After the loop is there: the interfaces are watched from the start. */
 static int open_nets(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
 {
@@ -111,6 +136,9 @@ static int open_nets(struct machine *m, const struct tvmm_config *cfg, struct tv
 		if (ret)
 			return ret;
 		m->n_nets++;
+		ret = open_vhost(m, n, cfg->nets[i].vhost, err);
+		if (ret)
+			return ret;
 		snprintf(n->name, sizeof(n->name), "net %u", i);
 		choose_mac(m, i, &cfg->nets[i], n->mac);
 		n->mtu = (uint16_t)cfg->nets[i].mtu;
@@ -121,6 +149,7 @@ static int open_nets(struct machine *m, const struct tvmm_config *cfg, struct tv
 static void close_nets(struct machine *m)
 {
 	for (unsigned i = 0; i < m->n_nets; i++) {
+		vhost_net_close(m->net[i].vhost);
 		m->net[i].nif->ops->close(m->net[i].nif);
 		passt_stop(&m->net[i].passt);
 	}

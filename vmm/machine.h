@@ -55,6 +55,7 @@ struct machine_disk {
 
 struct machine_net {
 	struct netif *nif;
+	struct vhost_net *vhost; /* NULL: packets go through us */
 	struct passt passt; /* of a "user" interface; else zeroed */
 	char name[16];      /* "net 0" */
 	uint8_t mac[6];
