@@ -331,6 +331,45 @@ START_TEST(deaf_ones)
 }
 END_TEST
 
+/*
+ * Four machines that together have twice what the host has, with work in turn that comes at 1 GiB a second and leaves page
+ * cache behind.  From the second round on nothing is swapped, and of eight turns hardly one waits for its memory.
+ */
+START_TEST(work_in_turn)
+{
+	struct worst w = { 0 };
+	struct sim m;
+	unsigned waited = 0;
+
+	crowd(&m, 4, true);
+	for (unsigned i = 0; i < 4; i++) {
+		m.vm[i].p.max = m.vm[i].d.target = GIB(4);
+		m.vm[i].files = GIB(1);
+	}
+	for (unsigned turn = 0; turn < 12; turn++) {
+		struct vm *v = &m.vm[turn % 4];
+
+		if (turn == 4) {
+			w = (struct worst){ 0 };
+			waited = 0;
+		}
+		for (unsigned step = 0; step < 60; step++) {
+			uint64_t stalls = v->stalls;
+
+			v->use = MIN(MIB(100) + step * GIB(1), MIB(2560));
+			run(&m, 1, watch, &w);
+			waited += v->stalls > stalls + 50;
+		}
+		show(&m, "a turn");
+		if (getenv("SIM_SHOW"))
+			printf("# waited %u steps, swapped at most %lu MiB\n", waited, w.swapped >> 20);
+		v->use = MIB(100);
+	}
+	ck_assert_uint_eq(w.swapped, 0);
+	ck_assert_uint_le(waited, 3);
+}
+END_TEST
+
 /* ---- a thousand hosts ----------------------------------------------------------------------------------------------- */
 
 static uint32_t rnd(uint32_t *s)
@@ -408,6 +447,7 @@ int main(void)
 	tcase_add_test(tc, late_comer);
 	tcase_add_test(tc, lies_do_not_pay);
 	tcase_add_test(tc, deaf_ones);
+	tcase_add_test(tc, work_in_turn);
 	tcase_add_loop_test(tc, thousand_hosts, 0, 4);
 	tcase_set_timeout(tc, 120);
 	suite_add_tcase(s, tc);
