@@ -19,6 +19,9 @@
  *   4. A run begins when the driver echoes the id, and ends when it says so; the driver's own steps are in order.
  *   5. dev->lock is held throughout, so a reset waits for the discard, and queues of other vCPUs do not come between.
  *
+ * Shown by the torture of guest-tests/linux/memory.sh (tools/memory-soak runs it for hours), which finds wrong pages within
+ * seconds where a hint is discarded one notification late.
+ *
  * Reporting needs no such argument: the driver waits for each buffer.  Neither does the balloon with MUST_TELL_HOST: a
  * page is announced on the deflate queue, and taken back from the gmem_reclaim, before the guest touches it.  A driver
  * that did not accept MUST_TELL_HOST may touch it at any time, so for that one pages are discarded before the buffer is
