@@ -163,6 +163,32 @@ def check():
     assert (b"stock Linux kernels cannot run" in text) != report["runs_stock_kernel"], text
 
 
+def nested():
+    """What cannot be had is refused with the reason before the start, and told by auto and by check in the same words."""
+    report = json.loads(subprocess.run([COMMAND, "check", "--json"], capture_output=True, timeout=LIMIT).stdout)
+    row = next(r for r in report["checks"] if r["name"] == "nested")
+    auto = subprocess.run([COMMAND, "-k", KERNEL, *SMALL, "--nested", "auto", "--dry-run"], capture_output=True, timeout=LIMIT)
+    require = subprocess.run([COMMAND, "-k", KERNEL, *SMALL, "--nested", "require", "--dry-run"], capture_output=True, timeout=LIMIT)
+    assert auto.returncode == 0, auto
+    if report["nested"]:
+        assert require.returncode == 0 and b"nested    require: the guest has " in require.stdout, require
+        assert b"nested    auto: the guest has " in auto.stdout, auto
+    else:
+        assert require.returncode == 125 and row["text"].encode() in require.stderr, (row, require)
+        assert b"nested    auto: not to be had; " + row["text"].encode() in auto.stdout, (row, auto)
+
+
+def profile():
+    """The settings are told with their reasons, and the user's word wins."""
+    auto = subprocess.run([COMMAND, "-k", KERNEL, *SMALL, "--dry-run"], capture_output=True, timeout=LIMIT).stdout
+    assert b"\nprofile   pv on: " in auto and b"\nprofile   pre-fault off: " in auto, auto
+    off = subprocess.run([COMMAND, "-k", KERNEL, *SMALL, "--profile", "off,pre-fault", "--dry-run"], capture_output=True,
+                         timeout=LIMIT).stdout
+    for line in b"huge-pages off", b"pre-fault on", b"pv off":
+        assert b"\nprofile   " + line + b": as asked for\n" in off, off
+    assert pipe(b"q", "--profile", "off,pre-fault")[0] == 0
+
+
 def without_kvm():
     """A host whose /dev/kvm we may not open, and one that has none: check and run say the same."""
     if os.geteuid():
@@ -190,5 +216,5 @@ if __name__ == "__main__":
         sys.exit(0)
     sys.exit(run([
         endings, timeout, restart, console_elsewhere, dry_run, keys_on_a_terminal, escape_from_a_halted_guest,
-        escape_from_a_flood_that_nobody_reads, signals, full_pipe_and_a_signal, reader_that_goes, check, without_kvm,
+        escape_from_a_flood_that_nobody_reads, signals, full_pipe_and_a_signal, reader_that_goes, check, nested, profile, without_kvm,
     ]))
