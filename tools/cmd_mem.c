@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "cmd.h"
 #include "machines.h"
@@ -23,40 +22,11 @@ struct mem_args {
 	uint64_t limit_ns; /* 0: none */
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-/* ---- the line --------------------------------------------------------------------------------------------------- */
-
-static void print_reason(const struct tvmm_memory *m)
-{
-	if (!m->reclaim)
-		printf("  reclaim off");
-	else if (m->fixed)
-		printf("  target set by request");
-	else if (m->reclaim == 1)
-		printf("  reclaim report");
-	else if (!*m->decision)
-		printf("  auto: no decision yet");
-	else
-		printf("  auto: %s (%s ago)", m->decision, show_time(m->decided_ms).s);
-	printf("%s\n", m->reclaim && !m->driver ? "; no balloon driver in the guest" : "");
-}
-
 static void print_line(const char *name, const struct tvmm_memory *m)
 {
-	printf("%s  configured %s  target %s  actual %s  resident %s  reported %s  swapped %s  huge %u%%", name,
-	       show_size(m->configured).s, show_size(m->target).s, show_size(m->actual).s, show_size(m->resident).s,
-	       show_size(m->reported).s, show_size(m->swapped).s,
-	       m->resident ? (unsigned)((double)m->huge * 100 / (double)m->resident + 0.5) : 0);
-	if (*m->pressure)
-		printf("  pressure %s %.1f%%", m->pressure, m->stall_permille / 10.0);
-	print_reason(m);
+	printf("%s  ", name);
+	machine_print_memory(m);
+	printf("\n");
 }
 
 static int print_memory(struct tvmm_client *client, const struct mem_args *args, struct tvmm_error *err)
@@ -89,13 +59,6 @@ static int ask(struct tvmm_client *client, const char *what, struct tvmm_error *
 	if (strcmp(what, "auto"))
 		ret = opts_size(what, &bytes, err);
 	return ret ? ret : tvmm_client_set_memory(client, bytes, err);
-}
-
-static void pause_ms(unsigned ms)
-{
-	struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
-
-	nanosleep(&t, NULL);
 }
 
 static bool has_come(const struct tvmm_memory *m)

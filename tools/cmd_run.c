@@ -15,11 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cmd.h"
 #include "keyboard.h"
+#include "machines.h"
 #include "opts.h"
 #include "result.h"
 #include "rundir.h"
@@ -62,14 +62,6 @@ struct run {
 	bool ended, abandoned;
 	struct outcome outcome;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 /* ---- arguments -------------------------------------------------------------------------------------------------- */
 
@@ -120,6 +112,7 @@ static int take_option(struct run_args *args, const struct opt *opt, const char 
 		args->control = value;
 		return 0;
 	case OPT_WAIT:
+	case OPT_FORCE:
 	case OPT_JSON:
 		break;
 	}

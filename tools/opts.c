@@ -13,8 +13,11 @@
 
 #define RUN (1u << VERB_RUN)
 #define CHECK (1u << VERB_CHECK)
+#define LIST (1u << VERB_LIST)
+#define INFO (1u << VERB_INFO)
 #define MEM (1u << VERB_MEM)
-#define EVERY (RUN | MEM | CHECK | 1u << VERB_VERSION | 1u << VERB_HELP)
+#define STOP (1u << VERB_STOP)
+#define EVERY ~0u
 
 static const struct opt table[] = {
 	{ OPT_CONFIG, 'k', "kernel", {}, "FILE", "Machine", "the kernel: a bzImage or an ELF vmlinux", RUN },
@@ -42,6 +45,8 @@ static const struct opt table[] = {
 	  "sockets between guest and host; clients of FILE say\nCONNECT PORT", RUN },
 	{ OPT_ESCAPE, 0, "escape", {}, "^X|none", "Console", "the key that talks to tinyvmm; default ^]", RUN },
 	{ OPT_TIMEOUT, 0, "timeout", {}, "TIME", "Run", "end the machine after 5, 1.5s, 2m or 1h; exit code 124", RUN },
+	{ OPT_TIMEOUT, 0, "timeout", {}, "TIME", "Stop", "wait for so long, not for ever; exit code 124", STOP },
+	{ OPT_FORCE, 'f', "force", {}, NULL, "Stop", "end it without the guest's help: at once, or after --timeout", STOP },
 	{ OPT_CONFIG, 0, "on-reboot", {}, "exit|restart", "Run", "when the guest reboots; default exit", RUN },
 	{ OPT_CONFIG, 0, "on-panic", {}, "exit|stay", "Run",
 	  "when the guest kernel panics; default exit,\nbut stay when stdin and stdout are a terminal", RUN },
@@ -54,7 +59,7 @@ static const struct opt table[] = {
 	  RUN },
 	{ OPT_QUIET, 'q', "quiet", {}, NULL, "Run", "errors only", RUN },
 	{ OPT_WAIT, 0, "wait", {}, "[=TIME]", "Memory", "until the guest has come to its target, TIME at most; exit code 124", MEM },
-	{ OPT_JSON, 0, "json", {}, NULL, "Output", "the same, for programs", CHECK | MEM },
+	{ OPT_JSON, 0, "json", {}, NULL, "Output", "the same, for programs", CHECK | LIST | INFO | MEM },
 	{ OPT_HELP, 'h', "help", {}, NULL, "Help", "this text", EVERY },
 };
 
@@ -65,7 +70,11 @@ static const struct {
 	const char *help;
 } verbs[] = {
 	{ VERB_RUN, "run", "[run] --kernel FILE [OPTION]...", "boot a Linux kernel in a virtual machine" },
+	{ VERB_LIST, "list", "list [--json]", "the machines that run (also ps)" },
+	{ VERB_INFO, "info", "info NAME [--json]", "all there is to know of a running machine" },
 	{ VERB_MEM, "mem", "mem NAME [SIZE|auto|trim] [OPTION]...", "see or set what a machine's guest has of its memory" },
+	{ VERB_STOP, "stop", "stop NAME [OPTION]...", "shut a machine's guest down" },
+	{ VERB_DISK, "disk", "disk NAME INDEX refresh", "tell a machine that the image of a disk has another size" },
 	{ VERB_CHECK, "check", "check [--json]", "can this machine run virtual machines, and if not, why?" },
 	{ VERB_VERSION, "version", "version", "print the version (also --version, -V)" },
 	{ VERB_HELP, "help", "help [COMMAND]", "explain a command" },
@@ -137,6 +146,8 @@ enum opts_verb opts_find_verb(const char *name, const char **near)
 	unsigned best = slips_allowed(name) + 1;
 
 	*near = NULL;
+	if (!strcmp(name, "ps"))
+		return VERB_LIST;
 	for (size_t i = 0; i < COUNT(verbs); i++) {
 		if (!strcmp(verbs[i].name, name))
 			return verbs[i].verb;
@@ -354,7 +365,7 @@ void opts_help_short(FILE *out)
 	fputs("tinyvmm boots a Linux kernel in a virtual machine, on /dev/kvm.\n"
 	      "\n"
 	      "usage: tinyvmm [run] --kernel FILE [OPTION]...\n"
-	      "       tinyvmm mem | check | version | help [COMMAND]\n"
+	      "       tinyvmm list | info | mem | stop | check | help [COMMAND]\n"
 	      "\n"
 	      "  tinyvmm check                                   # can this machine run virtual machines?\n"
 	      "  tinyvmm --kernel bzImage --disk rootfs.img      # boot a kernel and a disk\n"

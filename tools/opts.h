@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include "tinyvmm.h"
 
-enum opts_verb { VERB_NONE, VERB_RUN, VERB_MEM, VERB_CHECK, VERB_VERSION, VERB_HELP };
+enum opts_verb { VERB_NONE, VERB_RUN, VERB_LIST, VERB_INFO, VERB_MEM, VERB_STOP, VERB_DISK, VERB_CHECK, VERB_VERSION, VERB_HELP };
 
 enum opts_id {
 	OPT_CONFIG,  /* the library's: goes to tvmm_config_set() under its long name */
@@ -26,6 +26,7 @@ enum opts_id {
 	OPT_ESCAPE,
 	OPT_CONTROL,
 	OPT_WAIT,
+	OPT_FORCE,
 	OPT_JSON,
 	OPT_HELP,
 };

@@ -63,12 +63,8 @@ int rundir_make(struct rundir_place *p, const char *name, struct tvmm_error *err
 		ret = make_folder(base, err);
 	if (ret)
 		return ret;
+	/* Made by the library together with the socket: another machine that ends may remove it until then. */
 	snprintf(p->dir, sizeof(p->dir), "%.3900s/%.64s", base, name);
-	ret = make_folder(p->dir, err);
-	if (ret) {
-		p->dir[0] = '\0';
-		return ret;
-	}
 	for (const char *s = p->dir; *s; s++) {
 		*out++ = *s;
 		if (*s == ',')

@@ -16,9 +16,9 @@ struct rundir_place {
 	char config[2 * PATH_MAX]; /* the socket's path, as a value of the configuration: with its commas doubled */
 };
 
-/* Makes the folder for a machine of this name. */
+/* Makes RUN, and tells where the socket of a machine of this name is to be. */
 int rundir_make(struct rundir_place *p, const char *name, struct tvmm_error *err);
-/* Removes it again, unless somebody else uses it; harmless if it was never made. */
+/* Removes the machine's own folder, unless another machine uses it by now; harmless if it was never made. */
 void rundir_remove(struct rundir_place *p);
 
 /* The socket of machine NAME; with a slash in it NAME is the path itself. */

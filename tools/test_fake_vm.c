@@ -5,7 +5,7 @@
  * The "guest" is one thread that follows the words of the configuration's append text: "say=X" writes X and a newline to
  * the console, "echo" copies console input to output in hexadecimal until a byte 'q' comes, "sleep=MS" waits,
  * "off", "reboot", "panic", "triple", "kvm", "host" end it so, "exit=V" does by its debug-exit port if it has one, "segv"
- * crashes the process, and the end of the text waits for a request.  "deaf" makes it ignore a stop; "sizes" has it tell the console's; "nostart" and "nocreate" fail those calls.  A power button press ends it as a power-off.
+ * crashes the process, and the end of the text waits for a request.  "deaf" makes it ignore a stop, "calm" the power button; "sizes" has it tell the console's; "nostart" and "nocreate" fail those calls.  A power button press ends it as a power-off.
  *
  * Its memory is a number: the guest is where it is asked to be at once, but for "lazy", which stays where it is.  The
  * control socket is the real one.
@@ -31,7 +31,7 @@ struct tvmm_vm {
 	char script[512];
 	int in_fd, out_fd;
 	int wake, done; /* eventfds */
-	bool started, deaf, has_exit, tells_sizes, lazy;
+	bool started, deaf, calm, has_exit, tells_sizes, lazy;
 	enum config_reclaim reclaim;
 	_Atomic uint64_t configured, min, target;
 	_Atomic bool fixed;
@@ -88,6 +88,7 @@ int tvmm_vm_create(struct tvmm_vm **out, const struct tvmm_config *cfg, struct t
 		return -ENOMEM;
 	snprintf(vm->script, sizeof(vm->script), "%s", cfg->append ? cfg->append : "");
 	vm->deaf = strstr(vm->script, "deaf");
+	vm->calm = strstr(vm->script, "calm");
 	vm->has_exit = cfg->debug_exit;
 	vm->tells_sizes = strstr(vm->script, "sizes");
 	vm->in_fd = cfg->console.in_fd;
@@ -164,13 +165,15 @@ static bool asked_to_end(const struct tvmm_vm *vm)
 /* Waits for a request, console input (1) or the time. */
 static int fake_wait(struct tvmm_vm *vm, int ms, bool input)
 {
+	uint64_t n;
 	struct pollfd fds[2] = { { .fd = vm->wake, .events = POLLIN }, { .fd = input ? vm->in_fd : -1, .events = POLLIN } };
 
 	if (asked_to_end(vm))
 		return 0;
 	if (vm->request)
 		fds[0].fd = -1;
-	poll(fds, 2, ms);
+	if (poll(fds, 2, ms) > 0 && fds[0].revents && !vm->request)
+		(void)!read(vm->wake, &n, sizeof(n)); /* not listened to */
 	return fds[1].revents != 0;
 }
 
@@ -260,7 +263,8 @@ int tvmm_vm_request(struct tvmm_vm *vm, int request, struct tvmm_error *err)
 {
 	uint64_t one = 1;
 
-	vm->request = request;
+	if (request != TVMM_REQ_POWER_BUTTON || !vm->calm)
+		vm->request = request;
 	(void)!write(vm->wake, &one, sizeof(one));
 	return 0;
 }

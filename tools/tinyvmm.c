@@ -46,7 +46,7 @@ static int unknown_verb(const char *name, const char *near)
 	if (near)
 		say_fill_hint(&err, "did you mean %s?", near);
 	else
-		say_fill_hint(&err, "commands are run, mem, check, version, help; to boot a kernel: tinyvmm --kernel %s", name);
+		say_fill_hint(&err, "commands are run, list, info, mem, stop, disk, check, version, help; to boot a kernel: tinyvmm --kernel %s", name);
 	say_error(&err);
 	return CODE_FAILED;
 }
@@ -121,8 +121,16 @@ int main(int argc, char *argv[])
 	case VERB_NONE:
 	case VERB_RUN:
 		break;
+	case VERB_LIST:
+		return cmd_list(argv + 1);
+	case VERB_INFO:
+		return cmd_info(argv + 1);
 	case VERB_MEM:
 		return cmd_mem(argv + 1);
+	case VERB_STOP:
+		return cmd_stop(argv + 1);
+	case VERB_DISK:
+		return cmd_disk(argv + 1);
 	case VERB_CHECK:
 		return cmd_check(argv + 1);
 	case VERB_VERSION:

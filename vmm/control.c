@@ -307,9 +307,24 @@ static int in_use(struct control *c, int fd, struct tvmm_error *err)
 	return -EBUSY;
 }
 
+/* The folder that the socket is to be in, without those above it. */
+static int make_folder(const struct control *c)
+{
+	char dir[sizeof(c->path)];
+	char *slash;
+
+	snprintf(dir, sizeof(dir), "%s", c->path);
+	slash = strrchr(dir, '/');
+	if (!slash)
+		return -ENOENT;
+	*slash = '\0';
+	return c->host->mkdir(c->host, dir, 0700);
+}
+
 /*
  * The lock says that somebody lives at the socket, without a race: it goes with its process.  A lock file that its former
- * owner removed between our open and our lock is no lock: then again.
+ * owner removed between our open and our lock is no lock: then again.  So too where he has taken the folder away, or does
+ * it while we make it.
  */
 static int take_lock(struct control *c, struct tvmm_error *err)
 {
@@ -319,6 +334,8 @@ static int take_lock(struct control *c, struct tvmm_error *err)
 		struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 		int ret, fd = h->open(h, c->lock_path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
 
+		if (fd == -ENOENT && !make_folder(c))
+			continue;
 		if (fd < 0)
 			return err_set(err, TVMM_E_IO, -fd, c->lock_path, "cannot make the control socket's lock file");
 		ret = h->fcntl(h, fd, F_OFD_SETLK, (uintptr_t)&fl);
@@ -454,9 +471,13 @@ void control_destroy(struct control *c)
 	if (!c)
 		return;
 	h = c->host;
-	/* No newcomer finds the socket; who is there still gets its last answer. */
+	/* No newcomer finds the socket; who is there still gets its last answer.  When it sees the end, the place is free. */
 	if (c->bound)
 		h->unlink(h, c->path);
+	if (c->lock_fd >= 0) {
+		h->unlink(h, c->lock_path);
+		h->close(h, c->lock_fd);
+	}
 	if (c->loop_ok) {
 		evloop_call(&c->loop, finish_on_loop, c);
 		evloop_stop(&c->loop);
@@ -466,9 +487,5 @@ void control_destroy(struct control *c)
 		h->close(h, c->listener.fd);
 	if (c->retry.fd >= 0)
 		h->close(h, c->retry.fd);
-	if (c->lock_fd >= 0) {
-		h->unlink(h, c->lock_path);
-		h->close(h, c->lock_fd);
-	}
 	free(c);
 }

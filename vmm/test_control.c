@@ -169,7 +169,7 @@ struct fixture {
 	struct tvmm_vm vm;
 	struct control *control;
 	struct host host;
-	char dir[64], path[96], lock[104];
+	char dir[64], path[96], lock[104], long_path[109];
 };
 
 static int open_on(struct fixture *f, const struct host *host, struct tvmm_error *err)
@@ -259,8 +259,17 @@ START_TEST(place)
 	ck_assert_int_eq(err.code, TVMM_E_CONFIG);
 	unlink(f.path);
 	g = f;
-	snprintf(g.path, sizeof(g.path), "%.40s/none/sock", f.dir);
+	/* The folder is made, the one above it is not. */
+	snprintf(g.path, sizeof(g.path), "%.40s/none/none/sock", f.dir);
 	ck_assert_int_eq(open_on(&g, host_linux(), &err), -ENOENT);
+	snprintf(g.path, sizeof(g.path), "%.40s/none/sock", f.dir);
+	ck_assert_int_eq(open_on(&g, host_linux(), &err), 0);
+	control_destroy(g.control);
+	snprintf(g.path, sizeof(g.path), "%.40s/none", f.dir);
+	ck_assert(stat(g.path, &st) == 0 && (st.st_mode & 0777) == 0700 && rmdir(g.path) == 0);
+	((char *)memset(g.long_path, '/', sizeof(g.long_path)))[sizeof(g.long_path) - 1] = '\0';
+	ck_assert_int_eq(control_create(&g.control, &(struct control_desc){ .host = host_linux(), .vm = &g.vm, .path = g.long_path,
+			 .name = "web" }, &err), -ENAMETOOLONG);
 	finish(&f);
 }
 END_TEST

@@ -91,7 +91,8 @@ TVMM_API void tvmm_config_free(struct tvmm_config *cfg); /* NULL is fine */
  *	profile auto|off[,KEY[=on|off]]...  settings that follow the host: huge-pages, pre-fault, pv
  *	nested off|auto|require whether the guest gets VMX or SVM; require: or is not made
  *	no-defaults on|off      pass the kernel command line exactly as given
- *	control PATH|none       a unix socket by which other processes see and steer the machine (tvmm_client_open())
+ *	control PATH|none       a unix socket by which other processes see and steer the machine (tvmm_client_open());
+ *	                        the folder it is in is made if it is missing, those above are not
  *
  * Returns 0, or -EINVAL with the object naming the key.  Paths are not opened here.
  */

@@ -196,6 +196,11 @@ static int linux_fchmod(const struct host *h, int fd, mode_t mode)
 	return ret_int(fchmod(fd, mode));
 }
 
+static int linux_mkdir(const struct host *h, const char *path, mode_t mode)
+{
+	return ret_int(mkdir(path, mode));
+}
+
 static int linux_unlink(const struct host *h, const char *path)
 {
 	return ret_int(unlink(path));
@@ -290,6 +295,7 @@ const struct host *host_linux(void)
 		.getsockopt = linux_getsockopt,
 		.fchmod = linux_fchmod,
 		.unlink = linux_unlink,
+		.mkdir = linux_mkdir,
 		.eventfd = linux_eventfd,
 		.epoll_create = linux_epoll_create,
 		.epoll_ctl = linux_epoll_ctl,

@@ -57,6 +57,7 @@ struct host {
 	int (*getsockopt)(const struct host *h, int fd, int level, int name, void *val, unsigned *len);
 	int (*fchmod)(const struct host *h, int fd, mode_t mode);
 	int (*unlink)(const struct host *h, const char *path);
+	int (*mkdir)(const struct host *h, const char *path, mode_t mode);
 	int (*eventfd)(const struct host *h, unsigned initial, int flags);
 	int (*epoll_create)(const struct host *h);
 	int (*epoll_ctl)(const struct host *h, int epfd, int op, int fd, struct epoll_event *ev);

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cmd_info.c - "tinyvmm info NAME": what a running machine is made of and how it fares.  Main thread.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cmd.h"
+#include "machines.h"
+#include "opts.h"
+#include "result.h"
+#include "say.h"
+
+enum { TEXT_MAX = 16384 };
+
+static int print_json(struct tvmm_client *client, struct tvmm_error *err)
+{
+	const char *reply;
+	int ret = tvmm_client_call(client, "Describe", NULL, &reply, err);
+
+	if (!ret)
+		printf("%s\n", reply);
+	return ret;
+}
+
+static void print_stats(const struct tvmm_stats *s)
+{
+	printf("exits     %llu to user space: %llu port, %llu memory\n", (unsigned long long)s->exits_user,
+	       (unsigned long long)s->exits_pio, (unsigned long long)s->exits_mmio);
+	if (s->guest_faults)
+		printf("faults    the guest broke a device's rules %llu times\n", (unsigned long long)s->guest_faults);
+}
+
+static int print_text(struct tvmm_client *client, struct tvmm_error *err)
+{
+	static const char *const states[] = { "created", "running", "ended" };
+	struct tvmm_info i = { .size = sizeof(i) };
+	struct tvmm_memory m = { .size = sizeof(m) };
+	struct tvmm_stats s = { .size = sizeof(s) };
+	static char text[TEXT_MAX];
+	int ret = tvmm_client_info(client, &i, err);
+
+	if (!ret)
+		ret = tvmm_client_describe(client, text, sizeof(text), err);
+	if (!ret)
+		ret = tvmm_client_memory(client, &m, err);
+	if (!ret)
+		ret = tvmm_client_stats(client, &s, err);
+	if (ret)
+		return ret;
+	printf("name      %s\nstate     %s, %s\nprocess   %d, tinyvmm %s\n%s", i.name,
+	       i.state >= 0 && i.state <= TVMM_STATE_ENDED ? states[i.state] : "unknown", show_time(i.uptime_ms).s, i.pid, i.version,
+	       text);
+	printf("usage     ");
+	machine_print_memory(&m);
+	printf("\n");
+	print_stats(&s);
+	return 0;
+}
+
+int cmd_info(char *const argv[])
+{
+	struct opts_walk walk = { .verb = VERB_INFO, .argv = argv };
+	struct tvmm_client *client;
+	struct tvmm_error err;
+	bool json = false;
+	int code, ret;
+
+	if (!machine_args(&walk, 1, "info NAME", &json, &code))
+		return code;
+	ret = machine_connect(&client, walk.word[0], &err);
+	if (ret)
+		return machine_failed(&err);
+	ret = json ? print_json(client, &err) : print_text(client, &err);
+	tvmm_client_close(client);
+	return ret ? machine_failed(&err) : machine_printed();
+}
