@@ -15,7 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
 # vmm/ holds the machine on KVM, but for this; of tools/ what fuzz targets try.
 SOURCES = ["vmm/base/*.c", "devices/*.c", "firmware/*.c", "firmware/init/fsid.c", "vmm/config*.c",
-           "tools/opts.c", "tools/say.c"]
+           "vmm/control_calls.c", "vmm/control_fields.c", "vmm/metrics.c", "tools/opts.c", "tools/say.c"]
 NOT_PRODUCT = re.compile(r"^(test|fuzz)_|_dump\.c$")
 INCLUDES = ["vmm/api", "vmm/base", "devices", "firmware", "firmware/init", "vmm", "tools"]
 WARNINGS = "-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers"

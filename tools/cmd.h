@@ -9,6 +9,7 @@ int cmd_run(char *const argv[]);
 int cmd_list(char *const argv[]);
 int cmd_info(char *const argv[]);
 int cmd_mem(char *const argv[]);
+int cmd_metrics(char *const argv[]);
 int cmd_stop(char *const argv[]);
 int cmd_disk(char *const argv[]);
 int cmd_check(char *const argv[]);

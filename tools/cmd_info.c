@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * cmd_info.c - "tinyvmm info NAME": what a running machine is made of and how it fares.  Main thread.
+ * cmd_info.c - "tinyvmm info NAME": what a running machine is made of and how it fares; "tinyvmm metrics NAME".  Main
+ * thread.
  */
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "cmd.h"
 #include "machines.h"
@@ -11,7 +11,7 @@
 #include "result.h"
 #include "say.h"
 
-enum { TEXT_MAX = 16384 };
+enum { TEXT_MAX = 32768, RATE_MS = 500 };
 
 static int print_json(struct tvmm_client *client, struct tvmm_error *err)
 {
@@ -29,6 +29,34 @@ static void print_stats(const struct tvmm_stats *s)
 	       (unsigned long long)s->exits_pio, (unsigned long long)s->exits_mmio);
 	if (s->guest_faults)
 		printf("faults    the guest broke a device's rules %llu times\n", (unsigned long long)s->guest_faults);
+}
+
+/*
+ * KVM's counters, by what they grew in half a second; those that never counted anything are left out.  A guest that was
+ * built anew in between counts from nothing.
+ */
+static void print_counters(struct tvmm_client *client)
+{
+	struct tvmm_counters a = { .size = sizeof(a) }, b = { .size = sizeof(b) };
+	struct tvmm_error err;
+	uint64_t began = now_ns();
+	double seconds;
+
+	if (tvmm_client_kvm_counters(client, &a, &err)) {
+		printf("kvm       %s\n", err.message);
+		return;
+	}
+	pause_ms(RATE_MS);
+	if (tvmm_client_kvm_counters(client, &b, &err) || a.count != b.count)
+		return;
+	seconds = (double)(now_ns() - began) / 1e9;
+	for (unsigned i = 0; i < b.count; i++) {
+		uint64_t more = b.counter[i].total >= a.counter[i].total ? b.counter[i].total - a.counter[i].total : 0;
+
+		if (b.counter[i].total)
+			printf("kvm       %-28s %10.0f/s %14llu\n", b.counter[i].name, (double)more / seconds,
+			       (unsigned long long)b.counter[i].total);
+	}
 }
 
 static int print_text(struct tvmm_client *client, struct tvmm_error *err)
@@ -55,7 +83,29 @@ static int print_text(struct tvmm_client *client, struct tvmm_error *err)
 	machine_print_memory(&m);
 	printf("\n");
 	print_stats(&s);
+	print_counters(client);
 	return 0;
+}
+
+int cmd_metrics(char *const argv[])
+{
+	struct opts_walk walk = { .verb = VERB_METRICS, .argv = argv };
+	struct tvmm_client *client;
+	static char text[TEXT_MAX];
+	struct tvmm_error err;
+	int code, ret;
+
+	if (!machine_args(&walk, 1, "metrics NAME", NULL, &code))
+		return code;
+	ret = machine_connect(&client, walk.word[0], &err);
+	if (ret)
+		return machine_failed(&err);
+	ret = tvmm_client_metrics(client, text, sizeof(text), &err);
+	tvmm_client_close(client);
+	if (ret)
+		return machine_failed(&err);
+	printf("%s", text);
+	return machine_printed();
 }
 
 int cmd_info(char *const argv[])

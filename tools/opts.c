@@ -73,6 +73,7 @@ static const struct {
 	{ VERB_LIST, "list", "list [--json]", "the machines that run (also ps)" },
 	{ VERB_INFO, "info", "info NAME [--json]", "all there is to know of a running machine" },
 	{ VERB_MEM, "mem", "mem NAME [SIZE|auto|trim] [OPTION]...", "see or set what a machine's guest has of its memory" },
+	{ VERB_METRICS, "metrics", "metrics NAME", "a machine's figures, in the OpenMetrics format" },
 	{ VERB_STOP, "stop", "stop NAME [OPTION]...", "shut a machine's guest down" },
 	{ VERB_DISK, "disk", "disk NAME INDEX refresh", "tell a machine that the image of a disk has another size" },
 	{ VERB_CHECK, "check", "check [--json]", "can this machine run virtual machines, and if not, why?" },

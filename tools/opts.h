@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include "tinyvmm.h"
 
-enum opts_verb { VERB_NONE, VERB_RUN, VERB_LIST, VERB_INFO, VERB_MEM, VERB_STOP, VERB_DISK, VERB_CHECK, VERB_VERSION, VERB_HELP };
+enum opts_verb { VERB_NONE, VERB_RUN, VERB_LIST, VERB_INFO, VERB_MEM, VERB_STOP, VERB_DISK, VERB_METRICS, VERB_CHECK, VERB_VERSION, VERB_HELP };
 
 enum opts_id {
 	OPT_CONFIG,  /* the library's: goes to tvmm_config_set() under its long name */

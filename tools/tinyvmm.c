@@ -46,7 +46,7 @@ static int unknown_verb(const char *name, const char *near)
 	if (near)
 		say_fill_hint(&err, "did you mean %s?", near);
 	else
-		say_fill_hint(&err, "commands are run, list, info, mem, stop, disk, check, version, help; to boot a kernel: tinyvmm --kernel %s", name);
+		say_fill_hint(&err, "commands are run, list, info, mem, metrics, stop, disk, check, version, help; to boot a kernel: tinyvmm --kernel %s", name);
 	say_error(&err);
 	return CODE_FAILED;
 }
@@ -127,6 +127,8 @@ int main(int argc, char *argv[])
 		return cmd_info(argv + 1);
 	case VERB_MEM:
 		return cmd_mem(argv + 1);
+	case VERB_METRICS:
+		return cmd_metrics(argv + 1);
 	case VERB_STOP:
 		return cmd_stop(argv + 1);
 	case VERB_DISK:

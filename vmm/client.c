@@ -22,6 +22,7 @@
 struct tvmm_client {
 	const struct host *host;
 	int fd;
+	int patience_ms;
 	bool waits;     /* the call of tvmm_client_wait() is out */
 	char path[108];
 	size_t len;     /* bytes read so far of the answer */
@@ -52,6 +53,7 @@ int tvmm_client_open(struct tvmm_client **out, const char *path, struct tvmm_err
 	if (!c)
 		return err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
 	c->host = h;
+	c->patience_ms = CALL_MS;
 	c->waits = false;
 	c->len = 0;
 	snprintf(c->path, sizeof(c->path), "%s", path);
@@ -77,6 +79,11 @@ void tvmm_client_close(struct tvmm_client *c)
 	if (c->fd >= 0)
 		c->host->close(c->host, c->fd);
 	free(c);
+}
+
+void tvmm_client_set_timeout(struct tvmm_client *c, unsigned ms)
+{
+	c->patience_ms = (int)MIN(ms, (unsigned)INT32_MAX);
 }
 
 /* ---- one call --------------------------------------------------------------------------------------------------- */
@@ -111,7 +118,7 @@ static int send_call(struct tvmm_client *c, const char *method, const char *para
 	const char *interface = strchr(method, '.') ? "" : INTERFACE;
 	int len = snprintf(c->call, sizeof(c->call), "{\"method\":\"%s%s\",\"parameters\":%s}", interface, method,
 			   parameters ? parameters : "{}");
-	uint64_t due = due_in(c, CALL_MS);
+	uint64_t due = due_in(c, c->patience_ms);
 	size_t sent = 0;
 
 	if ((size_t)len >= sizeof(c->call))
@@ -198,7 +205,7 @@ static int call(struct tvmm_client *c, const char *method, const char *parameter
 		return err_set(err, TVMM_E_BUSY, EBUSY, c->path, "the client waits for the machine's end");
 	ret = send_call(c, method, parameters, err);
 	if (!ret)
-		ret = take_answer(c, CALL_MS, err);
+		ret = take_answer(c, c->patience_ms, err);
 	if (!ret)
 		*params = json_get(&c->doc, 0, "parameters");
 	return ret;
@@ -279,6 +286,36 @@ int tvmm_client_memory(struct tvmm_client *c, struct tvmm_memory *memory, struct
 	fields_read(&c->doc, json_get(&c->doc, params, "memory"), fields_memory, &now);
 	copy_sized(memory, memory->size, &now, sizeof(now));
 	return 0;
+}
+
+int tvmm_client_kvm_counters(struct tvmm_client *c, struct tvmm_counters *counters, struct tvmm_error *err)
+{
+	int params, list, ret;
+
+	if (counters->size != sizeof(*counters))
+		return err_set(err, TVMM_E_CONFIG, EINVAL, NULL, "struct tvmm_counters has another size");
+	ret = call(c, "Describe", NULL, &params, err);
+	*counters = (struct tvmm_counters){ .size = sizeof(*counters) };
+	if (ret)
+		return ret;
+	list = json_get(&c->doc, params, "kvm");
+	for (int key = json_first(&c->doc, list); key >= 0 && counters->count < TVMM_COUNTERS_MAX;
+	     key = json_after(&c->doc, list, key + 1)) {
+		struct tvmm_counter *k = &counters->counter[counters->count];
+
+		counters->count += json_decode(&c->doc, key, k->name, sizeof(k->name)) && json_u64(&c->doc, key + 1, &k->total);
+	}
+	return counters->count ? 0 : err_set(err, TVMM_E_UNSUPPORTED, EOPNOTSUPP, "KVM_GET_STATS_FD",
+					      "this host's KVM gives no counters");
+}
+
+int tvmm_client_metrics(struct tvmm_client *c, char *buf, size_t len, struct tvmm_error *err)
+{
+	int params, ret = call(c, "GetMetrics", NULL, &params, err);
+
+	if (!ret && !json_decode(&c->doc, json_get(&c->doc, params, "text"), buf, len))
+		ret = err_set(err, TVMM_E_CONFIG, ENOBUFS, c->path, "the metrics need more room");
+	return ret;
 }
 
 int tvmm_client_set_memory(struct tvmm_client *c, uint64_t bytes, struct tvmm_error *err)

@@ -10,6 +10,7 @@
 #include "bits.h"
 #include "control_fields.h"
 #include "error.h"
+#include "metrics.h"
 
 #define VM "org.tinyvmm.VM"
 #define SERVICE "org.varlink.service"
@@ -29,9 +30,13 @@ static const char interface_vm[] =
 	"type Stats (exits_user: int, exits_pio: int, exits_mmio: int, io_wakeups: int, guest_faults: int,\n"
 	"  ns_to_run: int, memory_configured: int)\n"
 	"\n"
-	"# Everything there is to know; description: a line for each part that was built.\n"
+	"# Everything there is to know; kvm: what KVM counts of the vCPUs, empty where it does not; description: a line for\n"
+	"# each part that was built.\n"
 	"method Describe() -> (name: string, version: string, pid: int, state: (created, running, ended), cpus: int,\n"
-	"  uptime_ms: int, memory: Memory, stats: Stats, description: []string)\n"
+	"  uptime_ms: int, memory: Memory, stats: Stats, kvm: [string]int, description: []string)\n"
+	"\n"
+	"# All figures, in the OpenMetrics format.\n"
+	"method GetMetrics() -> (text: string)\n"
 	"\n"
 	"method GetMemory() -> (name: string, memory: Memory)\n"
 	"\n"
@@ -120,6 +125,26 @@ static void write_description(struct control_calls *c, struct json_out *o)
 	json_close(o, ']');
 }
 
+static void write_counters(struct control_calls *c, struct json_out *o)
+{
+	struct tvmm_counters k = { .size = sizeof(k) };
+
+	if (tvmm_vm_kvm_counters(c->vm, &k, NULL))
+		k.count = 0;
+	json_open(o, "kvm", '{');
+	for (unsigned i = 0; i < k.count; i++)
+		json_put_u64(o, k.counter[i].name, k.counter[i].total);
+	json_close(o, '}');
+}
+
+static int get_metrics(struct control_calls *c, int params, struct json_out *o, struct tvmm_error *err)
+{
+	if (metrics_text(c->vm, c->name, c->text, sizeof(c->text)))
+		return err_set(err, TVMM_E_HOST, ENOBUFS, NULL, "the metrics are too long");
+	json_put_string(o, "text", c->text);
+	return 0;
+}
+
 static int describe(struct control_calls *c, int params, struct json_out *o, struct tvmm_error *err)
 {
 	struct tvmm_info info;
@@ -130,6 +155,7 @@ static int describe(struct control_calls *c, int params, struct json_out *o, str
 	write_memory(c, o);
 	tvmm_vm_stats(c->vm, &s);
 	fields_write(o, "stats", fields_stats, &s);
+	write_counters(c, o);
 	write_description(c, o);
 	return 0;
 }
@@ -215,6 +241,7 @@ static const struct method {
 	const char *parameter; /* the only one it takes, or NULL */
 } methods[] = {
 	{ VM ".Describe", describe, NULL },
+	{ VM ".GetMetrics", get_metrics, NULL },
 	{ VM ".GetMemory", get_memory, NULL },
 	{ VM ".SetMemory", set_memory, "bytes" },
 	{ VM ".TrimMemory", trim_memory, NULL },

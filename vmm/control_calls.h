@@ -13,6 +13,7 @@
 #include "config.h"
 #include "host.h"
 #include "json.h"
+#include "metrics.h"
 #include "tinyvmm.h"
 
 enum {
@@ -27,6 +28,7 @@ struct control_calls {
 	unsigned cpus;
 	uint64_t since_ns;
 	struct json doc; /* of the message at hand */
+	char text[METRICS_MAX];
 };
 
 enum control_next {

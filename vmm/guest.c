@@ -255,6 +255,7 @@ static int build_vcpus(struct machine *m, struct tvmm_error *err)
 		ret = vcpu_init(&m->vcpu[i], &m->env, i, err);
 		if (ret)
 			break;
+		kvm_stats_add(&m->kvm_stats, m->vcpu[i].fd);
 		x86_cpuid_for(cpuid, i, m->n_cpus);
 		ret = x86_cpu_init(m->host, m->vcpu[i].fd, cpuid, err);
 	}
@@ -410,6 +411,7 @@ void guest_quiesce(struct machine *m)
 
 void guest_destroy(struct machine *m)
 {
+	kvm_stats_close(&m->kvm_stats);
 	for (unsigned i = 0; i < m->n_cpus; i++)
 		vcpu_fini(&m->vcpu[i]);
 	kvm_destroy_vm(&m->kvm);

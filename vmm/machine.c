@@ -445,7 +445,9 @@ int machine_create(struct machine **out, const struct tvmm_config *cfg, const st
 
 	choose_profile(m, cfg);
 	m->vcpu = calloc(cfg->cpus, sizeof(*m->vcpu));
-	ret = m->vcpu ? create_host_half(m, cfg, err) : err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
+	ret = kvm_stats_init(&m->kvm_stats, host, cfg->cpus, err);
+	if (!ret)
+		ret = m->vcpu ? create_host_half(m, cfg, err) : err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
 	if (!ret)
 		ret = kvm_open(&m->kvm, host, err);
 	if (!ret)
@@ -483,6 +485,7 @@ void machine_destroy(struct machine *m)
 		m->disk[i].disk->ops->close(m->disk[i].disk);
 	free(m->disk);
 	free(m->vcpu);
+	kvm_stats_fini(&m->kvm_stats);
 	for (unsigned i = 0; i < m->n_initrds; i++) {
 		m->host->close(m->host, m->initrd_fd[i]);
 		free(m->initrd_path[i]);
@@ -621,6 +624,28 @@ void machine_finish(struct machine *m)
 		return;
 	evloop_call(&m->loop, finish_on_loop, m);
 	evloop_stop(&m->loop);
+}
+
+struct counters_call {
+	struct machine *m;
+	struct tvmm_counters *out;
+	struct tvmm_error *err;
+	int ret;
+};
+
+static void counters_on_loop(void *arg)
+{
+	struct counters_call *r = arg;
+
+	r->ret = kvm_stats_read(&r->m->kvm_stats, r->out, r->err);
+}
+
+int machine_kvm_counters(struct machine *m, struct tvmm_counters *out, struct tvmm_error *err)
+{
+	struct counters_call r = { .m = m, .out = out, .err = err };
+
+	evloop_call(&m->loop, counters_on_loop, &r); /* where a restart takes the vCPUs away */
+	return r.ret;
 }
 
 void machine_stats(struct machine *m, struct tvmm_stats *s)

@@ -28,6 +28,7 @@
 #include "ioapic.h"
 #include "kernel.h"
 #include "kvm.h"
+#include "kvm_stats.h"
 #include "log.h"
 #include "memctl.h"
 #include "panic_watch.h"
@@ -84,6 +85,7 @@ struct machine {
 	struct hostmem ecam;   /* the guest's PCI configuration pages */
 	struct evloop loop;
 	struct memctl memctl;
+	struct kvm_stats kvm_stats; /* its descriptors are the guest's half */
 	struct chardev console;
 	uint16_t console_cols, console_rows; /* 0: not known.  The loop's, and they outlive a guest */
 	int console_fd, log_fd; /* opened by us; -1: not */
@@ -167,6 +169,9 @@ void machine_console_resize(struct machine *m, uint16_t cols, uint16_t rows);
 int machine_disk_refresh(struct machine *m, unsigned index, struct tvmm_error *err);
 
 void machine_destroy(struct machine *m);
+
+/* What KVM counts of the vCPUs.  Any thread. */
+int machine_kvm_counters(struct machine *m, struct tvmm_counters *out, struct tvmm_error *err);
 
 /* Totals of all vCPUs and the loop. */
 void machine_stats(struct machine *m, struct tvmm_stats *s);

@@ -18,6 +18,7 @@
 #include "control_calls.h"
 #include "control_fields.h"
 #include "host.h"
+#include "metrics.h"
 #include "test.h"
 #include "test_stub_vm.h"
 
@@ -163,6 +164,40 @@ START_TEST(interface)
 }
 END_TEST
 
+/* By the rules of the format: a family before its samples, once, each sample after its family, the end at the end. */
+START_TEST(metrics_are_well_formed)
+{
+	static const struct tvmm_counters k = { sizeof(k), 3, { { "exits", 9 }, { "io_exits", 2 }, { "fpu_reload", 3 } } };
+	struct tvmm_vm vm = { .end_fd = -1, .counters = k, .memory = { .configured = 1 << 30, .resident = 4096 },
+			      .stats = { .exits_user = 10, .exits_pio = 3, .exits_mmio = 4 } };
+	static char text[METRICS_MAX], tiny[64];
+	char name[80] = "none", *save = NULL;
+	unsigned families = 0, samples = 0;
+	bool ended = false;
+
+	ck_assert_int_eq(metrics_text(&vm, "web", text, sizeof(text)), 0);
+	ck_assert_ptr_nonnull(strstr(text, "\ntinyvmm_memory_configured_bytes{name=\"web\"} 1073741824\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\ntinyvmm_user_exits_total{name=\"web\",reason=\"other\"} 3\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\ntinyvmm_vcpu_events_total{name=\"web\",event=\"exits\"} 9\n"));
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		ck_assert(!ended);
+		if (!strncmp(line, "# TYPE ", 7)) {
+			ck_assert_ptr_null(strstr(line + 7, name));
+			ck_assert_int_eq(sscanf(line + 7, "%79s", name), 1);
+			families++;
+		} else if (!strcmp(line, "# EOF")) {
+			ended = true;
+		} else {
+			ck_assert_ptr_nonnull(strstr(line, name));
+			samples += line[0] != '#';
+		}
+	}
+	ck_assert(ended && families > 15 && samples > families);
+	ck_assert_int_eq(metrics_text(&vm, "web", tiny, sizeof(tiny)), -ENOBUFS);
+	ck_assert_int_eq(metrics_text(&vm, "web", tiny, 0), -ENOBUFS);
+}
+END_TEST
+
 /* ---- the socket ------------------------------------------------------------------------------------------------- */
 
 struct fixture {
@@ -276,6 +311,8 @@ END_TEST
 
 START_TEST(typed)
 {
+	struct tvmm_counters k = { .size = sizeof(k) };
+	static char metrics[METRICS_MAX];
 	struct fixture f;
 	struct tvmm_client *c;
 	struct tvmm_error err;
@@ -290,8 +327,8 @@ START_TEST(typed)
 	f.vm.memory = (struct tvmm_memory){ .weight = 7, .reclaim = 2, .driver = true, .stall_permille = 3, .pressure = "green",
 					    .decision = "a \"reason\"" };
 	word = &f.vm.memory.configured;
-	for (unsigned k = 0; k < 16; k++)
-		word[k] = UINT64_MAX - k;
+	for (unsigned n = 0; n < 16; n++)
+		word[n] = UINT64_MAX - n;
 	f.vm.memory.size = sizeof(m);
 	f.vm.stats = (struct tvmm_stats){ sizeof(s), 1, 2, 3, 4, 5, 6, 7 };
 	f.vm.description = "kernel    k\ncpus      2\n";
@@ -310,6 +347,14 @@ START_TEST(typed)
 	ck_assert_uint_eq(i.cpus, 2);
 	ck_assert_int_eq(tvmm_client_describe(c, text, sizeof(text), &err), 0);
 	ck_assert_str_eq(text, "kernel    k\ncpus      2\n");
+	ck_assert_int_eq(tvmm_client_kvm_counters(c, &k, &err), -EOPNOTSUPP);
+	ck_assert_uint_eq(k.count, 0);
+	f.vm.counters = (struct tvmm_counters){ sizeof(k), 3, { { "exits", UINT64_MAX }, { "io_exits", 2 }, { "fpu_reload", 3 } } };
+	ck_assert_int_eq(tvmm_client_kvm_counters(c, &k, &err), 0);
+	ck_assert_mem_eq(&k, &f.vm.counters, sizeof(k));
+	ck_assert_int_eq(tvmm_client_metrics(c, metrics, sizeof(metrics), &err), 0);
+	ck_assert_ptr_nonnull(strstr(metrics, "tinyvmm_vcpu_exits_total{name=\"web\",reason=\"io\"} 2\n"));
+	ck_assert_int_eq(tvmm_client_metrics(c, metrics, 64, &err), -ENOBUFS);
 	ck_assert_int_eq(tvmm_client_set_memory(c, 1ull << 40, &err), 0);
 	ck_assert_uint_eq(f.vm.bytes, 1ull << 40);
 	ck_assert_int_eq(tvmm_client_trim_memory(c, &err), 0);
@@ -626,7 +671,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { messages, what_is_no_call, no_answer_wanted_or_not_yet, interface, place, typed, sizes,
+	const TTest *const tests[] = { messages, what_is_no_call, no_answer_wanted_or_not_yet, interface, metrics_are_well_formed, place, typed, sizes,
 				       the_end_is_told, one_who_never_reads, rude_ones, too_many, creation_fails, accept_fails,
 				       NULL };
 

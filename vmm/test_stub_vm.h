@@ -19,6 +19,7 @@ struct tvmm_vm {
 	_Atomic unsigned trims, refreshed, calls;
 	struct tvmm_memory memory;
 	struct tvmm_stats stats;
+	struct tvmm_counters counters;
 	const char *description;
 };
 
@@ -42,6 +43,14 @@ int tvmm_vm_memory(struct tvmm_vm *vm, struct tvmm_memory *m)
 {
 	vm->calls++;
 	*m = vm->memory;
+	return 0;
+}
+
+int tvmm_vm_kvm_counters(struct tvmm_vm *vm, struct tvmm_counters *counters, struct tvmm_error *err)
+{
+	if (!vm->counters.count)
+		return err_set(err, TVMM_E_UNSUPPORTED, EOPNOTSUPP, NULL, "none");
+	*counters = vm->counters;
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include "bits.h"
 #include "control.h"
 #include "machine.h"
+#include "metrics.h"
 #include "vm.h"
 
 enum vm_state { VM_CREATED, VM_RUNNING, VM_ENDED };
@@ -27,7 +28,7 @@ struct tvmm_vm {
 	pthread_t life;
 	bool life_started;
 	struct control *control; /* NULL: none */
-	pthread_mutex_t memory_lock; /* one call on the memory at a time, also when no loop runs any more to order them */
+	pthread_mutex_t figures_lock; /* one call that reads or changes figures at a time, also when no loop runs any more to order them */
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
@@ -78,7 +79,7 @@ int vm_create_on(struct tvmm_vm **out, const struct tvmm_config *cfg, const stru
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&vm->changed, &attr);
 	pthread_condattr_destroy(&attr);
-	pthread_mutex_init(&vm->memory_lock, NULL);
+	pthread_mutex_init(&vm->figures_lock, NULL);
 	ret = open_control(vm, cfg, err);
 	if (ret) {
 		tvmm_vm_free(vm);
@@ -298,9 +299,9 @@ int tvmm_vm_set_memory(struct tvmm_vm *vm, uint64_t bytes, struct tvmm_error *er
 {
 	int ret;
 
-	pthread_mutex_lock(&vm->memory_lock);
+	pthread_mutex_lock(&vm->figures_lock);
 	ret = memctl_set(&vm->m->memctl, bytes, err);
-	pthread_mutex_unlock(&vm->memory_lock);
+	pthread_mutex_unlock(&vm->figures_lock);
 	return ret;
 }
 
@@ -308,9 +309,9 @@ int tvmm_vm_trim_memory(struct tvmm_vm *vm, struct tvmm_error *err)
 {
 	int ret;
 
-	pthread_mutex_lock(&vm->memory_lock);
+	pthread_mutex_lock(&vm->figures_lock);
 	ret = memctl_trim(&vm->m->memctl, err);
-	pthread_mutex_unlock(&vm->memory_lock);
+	pthread_mutex_unlock(&vm->figures_lock);
 	return ret;
 }
 
@@ -320,11 +321,28 @@ int tvmm_vm_memory(struct tvmm_vm *vm, struct tvmm_memory *memory)
 
 	if (memory->size <= sizeof(size_t))
 		return -EINVAL;
-	pthread_mutex_lock(&vm->memory_lock);
+	pthread_mutex_lock(&vm->figures_lock);
 	memctl_read(&vm->m->memctl, &now);
-	pthread_mutex_unlock(&vm->memory_lock);
+	pthread_mutex_unlock(&vm->figures_lock);
 	copy_sized(memory, memory->size, &now, sizeof(now));
 	return 0;
+}
+
+int tvmm_vm_kvm_counters(struct tvmm_vm *vm, struct tvmm_counters *counters, struct tvmm_error *err)
+{
+	int ret;
+
+	if (counters->size != sizeof(*counters))
+		return err_set(err, TVMM_E_CONFIG, EINVAL, NULL, "struct tvmm_counters has another size");
+	pthread_mutex_lock(&vm->figures_lock);
+	ret = machine_kvm_counters(vm->m, counters, err);
+	pthread_mutex_unlock(&vm->figures_lock);
+	return ret;
+}
+
+int tvmm_vm_metrics(struct tvmm_vm *vm, char *buf, size_t len)
+{
+	return metrics_text(vm, vm->m->name, buf, len);
 }
 
 int tvmm_vm_describe(struct tvmm_vm *vm, char *buf, size_t len)
@@ -345,7 +363,7 @@ void tvmm_vm_free(struct tvmm_vm *vm)
 	machine_destroy(vm->m);
 	vm->host->close(vm->host, vm->end_fd);
 	pthread_cond_destroy(&vm->changed);
-	pthread_mutex_destroy(&vm->memory_lock);
+	pthread_mutex_destroy(&vm->figures_lock);
 	pthread_mutex_destroy(&vm->lock);
 	free(vm);
 }

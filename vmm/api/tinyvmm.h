@@ -234,6 +234,26 @@ struct tvmm_memory {
 };
 TVMM_API int tvmm_vm_memory(struct tvmm_vm *vm, struct tvmm_memory *memory);
 
+/*
+ * What KVM itself counts of a machine's vCPUs, all of them together, since the guest was last built: exits by their
+ * reasons, interrupts, emulated instructions.  Names and meanings are the host kernel's; "exits" is the sum of all exits.
+ */
+#define TVMM_COUNTERS_MAX 64
+struct tvmm_counter {
+	char name[32];
+	uint64_t total;
+};
+struct tvmm_counters {
+	size_t size;    /* the caller sets sizeof(struct tvmm_counters) */
+	uint32_t count; /* how many there are */
+	struct tvmm_counter counter[TVMM_COUNTERS_MAX];
+};
+/* -EOPNOTSUPP where this host's KVM gives none (Linux has them since 5.14), -EINVAL with another size. */
+TVMM_API int tvmm_vm_kvm_counters(struct tvmm_vm *vm, struct tvmm_counters *counters, struct tvmm_error *err);
+
+/* All figures as one text in the OpenMetrics format, NULL-terminated in BUF; 32 KiB are enough.  -ENOBUFS if they are not. */
+TVMM_API int tvmm_vm_metrics(struct tvmm_vm *vm, char *buf, size_t len);
+
 /* A description of what was built (kernel command line, memory map, devices), text lines; NULL-terminated in BUF. */
 TVMM_API int tvmm_vm_describe(struct tvmm_vm *vm, char *buf, size_t len);
 
@@ -246,7 +266,7 @@ TVMM_API void tvmm_vm_free(struct tvmm_vm *vm);
  * A machine with a control socket (configuration key "control") can be seen and steered from any process of the same
  * user.  The socket speaks varlink: JSON objects, each with a NUL behind it; tvmm_client_call() sends any call of the
  * interface org.tinyvmm.VM, which the machine itself describes, and the functions after it are the same as those on a
- * machine in this process.  A client belongs to one thread at a time.  It waits for an answer at most ten seconds; then,
+ * machine in this process.  A client belongs to one thread at a time.  It waits for an answer at most ten seconds unless told otherwise; then,
  * and whenever the connection is lost, -ETIMEDOUT or -EPIPE is returned and the client is of no further use.
  */
 struct tvmm_client;
@@ -254,6 +274,9 @@ struct tvmm_client;
 /* Connects to the socket at PATH.  -ENOENT or -ECONNREFUSED where no machine listens. */
 TVMM_API int tvmm_client_open(struct tvmm_client **out, const char *path, struct tvmm_error *err);
 TVMM_API void tvmm_client_close(struct tvmm_client *client); /* NULL is fine */
+
+/* How long an answer is waited for from now on. */
+TVMM_API void tvmm_client_set_timeout(struct tvmm_client *client, unsigned ms);
 
 /*
  * One call of METHOD, a name with or without its interface, with PARAMETERS, a JSON object, or NULL for none.  *REPLY is
@@ -278,6 +301,8 @@ TVMM_API int tvmm_client_info(struct tvmm_client *client, struct tvmm_info *info
 TVMM_API int tvmm_client_stats(struct tvmm_client *client, struct tvmm_stats *stats, struct tvmm_error *err);
 TVMM_API int tvmm_client_describe(struct tvmm_client *client, char *buf, size_t len, struct tvmm_error *err);
 TVMM_API int tvmm_client_memory(struct tvmm_client *client, struct tvmm_memory *memory, struct tvmm_error *err);
+TVMM_API int tvmm_client_kvm_counters(struct tvmm_client *client, struct tvmm_counters *counters, struct tvmm_error *err);
+TVMM_API int tvmm_client_metrics(struct tvmm_client *client, char *buf, size_t len, struct tvmm_error *err);
 TVMM_API int tvmm_client_set_memory(struct tvmm_client *client, uint64_t bytes, struct tvmm_error *err);
 TVMM_API int tvmm_client_trim_memory(struct tvmm_client *client, struct tvmm_error *err);
 TVMM_API int tvmm_client_disk_refresh(struct tvmm_client *client, unsigned index, struct tvmm_error *err);

@@ -304,14 +304,16 @@ bool json_is(const struct json *j, int i, enum json_type type)
 	return i >= 0 && j->value[i].type == type;
 }
 
-int json_first(const struct json *j, int array)
+int json_first(const struct json *j, int list)
 {
-	return json_is(j, array, JSON_ARRAY) && j->value[array].next > (uint32_t)array + 1 ? array + 1 : -1;
+	bool has = (json_is(j, list, JSON_ARRAY) || json_is(j, list, JSON_OBJECT)) && j->value[list].next > (uint32_t)list + 1;
+
+	return has ? list + 1 : -1;
 }
 
-int json_after(const struct json *j, int array, int i)
+int json_after(const struct json *j, int list, int i)
 {
-	return j->value[i].next < j->value[array].next ? (int)j->value[i].next : -1;
+	return j->value[i].next < j->value[list].next ? (int)j->value[i].next : -1;
 }
 
 const char *json_text(const struct json *j, int i, size_t *len)

@@ -35,9 +35,12 @@ int json_parse(struct json *j, const char *text, size_t len);
 /* The value of KEY in object OBJ; -1 if there is none or OBJ is no object (or is -1 itself).  Of equal keys the first. */
 int json_get(const struct json *j, int obj, const char *key);
 
-/* The first element of an array and the one after I; -1 at the end. */
-int json_first(const struct json *j, int array);
-int json_after(const struct json *j, int array, int i);
+/*
+ * The first element of an array and the one after I; -1 at the end.  Of an object, the first key, whose value is the one
+ * behind it, and the key after the value I.
+ */
+int json_first(const struct json *j, int list);
+int json_after(const struct json *j, int list, int i);
 
 bool json_is(const struct json *j, int i, enum json_type type);
 /* False if I is -1, of another type, or does not fit.  Only whole numbers are numbers here. */

@@ -87,7 +87,10 @@ START_TEST(values)
 	ck_assert_int_eq(json_get(&j, 0, "b"), -1);
 	ck_assert_int_eq(json_get(&j, a, "a"), -1);
 	ck_assert_int_eq(json_get(&j, -1, "a"), -1);
-	ck_assert_int_eq(json_first(&j, 0), -1);
+	ck_assert(json_decode(&j, json_first(&j, 0), buf, sizeof(buf)) && !strcmp(buf, "a"));
+	ck_assert(json_decode(&j, json_after(&j, 0, json_first(&j, 0) + 1), buf, sizeof(buf)) && !strcmp(buf, "s"));
+	ck_assert_int_eq(json_first(&j, json_get(&j, 0, "t")), -1);
+	ck_assert_int_eq(json_first(&j, -1), -1);
 	ck_assert(!json_u64(&j, -1, &u) && !json_bool(&j, -1, &b) && !json_decode(&j, -1, buf, 8));
 }
 END_TEST
