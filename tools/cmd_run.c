@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "crowd.h"
 #include "keyboard.h"
 #include "machines.h"
 #include "opts.h"
@@ -467,6 +468,21 @@ static int describe(struct tvmm_vm *vm, struct tvmm_error *err)
 	return ret < 0 ? ret : 0;
 }
 
+/* After the start, which this is not to delay. */
+static void warn_of_crowd(const struct run *r)
+{
+	struct tvmm_stats s = { .size = sizeof(s) };
+	struct crowd c;
+	char text[256];
+
+	if (r->args->quiet || r->args->log_level < TVMM_LOG_WARN || tvmm_vm_stats(r->vm, &s))
+		return;
+	crowd_count(&c, s.memory_configured);
+	crowd_describe(&c, text, sizeof(text));
+	if (*text)
+		say_log(TVMM_LOG_WARN, text);
+}
+
 static int run_machine(struct run *r, struct tvmm_error *err)
 {
 	const struct run_args *args = r->args;
@@ -482,6 +498,7 @@ static int run_machine(struct run *r, struct tvmm_error *err)
 		return ret;
 	if (args->timeout_ns)
 		r->deadline = now_ns() + args->timeout_ns;
+	warn_of_crowd(r);
 	while (!r->ended)
 		step(r);
 	return 0;
