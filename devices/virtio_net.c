@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include "bits.h"
 #include "segs.h"
 #include "virtio_net_rx.h"
@@ -41,15 +42,66 @@ static struct virtio_net *to_net(struct virtio_dev *dev)
 
 /* ---- transmit ----------------------------------------------------------------------------------------------------- */
 
+bool net_limited(struct virtio_net *v, unsigned q, uint64_t *now)
+{
+	const struct host *h = v->dev.loop->host;
+	uint64_t wait;
+
+	if (v->timer.fd < 0)
+		return false;
+	*now = h->now_ns(h);
+	wait = ratelimit_wait(&v->limit[q & 1], *now);
+	if (wait)
+		h->timerfd_set(h, v->timer.fd, *now + wait, 0);
+	return wait;
+}
+
+/* Both directions, all pairs: whoever still has to wait sets the timer again. */
+static void timer_ready(struct evsource *src, uint32_t events)
+{
+	struct virtio_net *v = container_of(src, struct virtio_net, timer);
+	const struct host *h = v->dev.loop->host;
+	uint64_t n;
+
+	h->readv(h, src->fd, &(struct iovec){ &n, sizeof(n) }, 1);
+	for (unsigned q = 0; q < 2 * v->pairs; q++)
+		virtio_notify(&v->dev, q);
+}
+
+int virtio_net_limit(struct virtio_net *v, uint64_t bytes_per_s, uint64_t packets_per_s, uint64_t burst_ns, struct tvmm_error *err)
+{
+	const struct host *h = v->dev.loop->host;
+	int fd = h->timerfd(h), ret;
+
+	if (fd < 0)
+		return err_set(err, TVMM_E_HOST, -fd, v->dev.name, "cannot make a timer");
+	v->timer = (struct evsource){ .fd = fd, .events = EPOLLIN, .ready = timer_ready };
+	ret = evloop_add(v->dev.loop, &v->timer, err);
+	if (ret) {
+		h->close(h, fd);
+		v->timer.fd = -1;
+		return ret;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		ratelimit_init(&v->limit[i], bytes_per_s, packets_per_s, burst_ns);
+	return 0;
+}
+
 static void work_tx(struct virtio_net *v, unsigned pair)
 {
 	unsigned q = 2 * pair + 1, n = 0;
 	struct virtq *vq = &v->dev.queue[q].vq;
+	uint64_t now = 0;
 
 	v->tx_stuck[pair] = false;
 	do {
 		vq_notify_off(vq);
 		while (vq_pop(vq, &v->req) == 1) {
+			if (net_limited(v, q, &now)) {
+				vq_unpop(vq, &v->req);
+				virtio_signal(&v->dev, q);
+				return; /* timer_ready() goes on */
+			}
 			if (v->req.out_len <= NETIF_HDR) {
 				log_guest(v->dev.log, v->dev.name, "a packet of %u bytes", v->req.out_len);
 			} else if (v->nif->ops->send(v->nif, pair, v->req.iov, v->req.n_out, v->req.out_len) == -EAGAIN) {
@@ -58,6 +110,8 @@ static void work_tx(struct virtio_net *v, unsigned pair)
 				virtio_signal(&v->dev, q);
 				return; /* net_ready() goes on */
 			}
+			if (v->timer.fd >= 0)
+				ratelimit_take(&v->limit[1], now, v->req.out_len, 1);
 			vq_push(vq, v->req.head, 0);
 			if (++n == BATCH) {
 				virtio_signal(&v->dev, q);
@@ -256,6 +310,7 @@ int virtio_net_init(struct virtio_net *v, const char *name, struct netif *nif, s
 		return err_set(err, TVMM_E_MEMORY, ENOMEM, name, "out of memory");
 	v->nif = nif;
 	v->vhost = vhost;
+	v->timer = (struct evsource){ .fd = -1 };
 	memset(v->lent, 0, sizeof(v->lent));
 	v->pairs = nif->pairs;
 	v->active = 1;
@@ -281,6 +336,10 @@ void virtio_net_fini(struct virtio_net *v)
 	if (!v->rx)
 		return;
 	virtio_fini(&v->dev);
+	if (v->timer.fd >= 0) {
+		evloop_del(v->dev.loop, &v->timer);
+		v->dev.loop->host->close(v->dev.loop->host, v->timer.fd);
+	}
 	v->nif->ready = NULL;
 	v->nif->link = NULL;
 	v->nif->user = NULL;

@@ -10,6 +10,7 @@
 #define TVMM_DEVICES_VIRTIO_NET_H
 
 #include "netif.h"
+#include "ratelimit.h"
 #include "vhost_net.h"
 #include "virtio.h"
 
@@ -41,6 +42,8 @@ struct virtio_net {
 	uint16_t mtu;                    /* 0: not told */
 	bool link_up;                    /* under dev.lock */
 	bool tx_stuck[NETIF_PAIRS];      /* the interface took no more; the loop's, as what follows */
+	struct ratelimit limit[2];       /* what the driver receives, what it sends: by the queue's number, odd or even */
+	struct evsource timer;           /* for whoever waits for a limit; fd -1: there is none */
 	bool lent[NETIF_PAIRS];          /* to vhost */
 	struct net_rx *rx;               /* PAIRS of them */
 	struct virtq_req req;
@@ -50,5 +53,8 @@ struct virtio_net {
 int virtio_net_init(struct virtio_net *v, const char *name, struct netif *nif, struct vhost_net *vhost,
 		    const uint8_t mac[6], uint16_t mtu, const struct gmem *mem, struct evloop *loop, struct log *log, struct tvmm_error *err);
 void virtio_net_fini(struct virtio_net *v);
+
+/* Before the guest runs: limits each direction (ratelimit.h).  VHOST was NULL. */
+int virtio_net_limit(struct virtio_net *v, uint64_t bytes_per_s, uint64_t packets_per_s, uint64_t burst_ns, struct tvmm_error *err);
 
 #endif

@@ -169,12 +169,17 @@ static bool receive_one(struct virtio_net *v, unsigned pair)
 {
 	bool merge = virtio_has(&v->dev, NET_F_MRG_RXBUF), wait = false;
 	struct net_rx *rx = &v->rx[pair];
+	uint64_t now;
 
 	if (!rx->got) {
+		if (net_limited(v, 2 * pair, &now))
+			return false;
 		/* Without MRG_RXBUF the next buffer alone: one byte is more than none. */
 		wait = take_buffers(v, pair, merge ? NETIF_ROOM : 1);
 		if (!rx->room || !receive(v, pair))
 			return false;
+		if (v->timer.fd >= 0)
+			ratelimit_take(&v->limit[0], now, rx->got, 1);
 	}
 	if (rx->tail && !merge) {
 		drop(v, rx);

@@ -14,6 +14,7 @@
 #include "bits.h"
 #include "config_words.h"
 #include "error.h"
+#include "ratelimit.h"
 
 #define KINDS "user[,fwd=tcp:PORT:PORT], tap=NAME, fd=N, none"
 
@@ -134,17 +135,17 @@ static int net_vhost(struct config_net *net, const char *value, struct tvmm_erro
 	return word_unknown(err, "net", "unknown value", value, words, "auto, on, off");
 }
 
-enum { KEY_MAC, KEY_MTU, KEY_QUEUES, KEY_VHOST, KEY_FWD };
+enum { KEY_MAC, KEY_MTU, KEY_QUEUES, KEY_VHOST, KEY_BW, KEY_PPS, KEY_BURST, KEY_FWD };
 
 static int net_key(struct config_net *net, const char *key, char *value, unsigned *seen, struct tvmm_error *err)
 {
-	static const char *const keys[] = { "mac", "mtu", "queues", "vhost", "fwd", NULL };
+	static const char *const keys[] = { "mac", "mtu", "queues", "vhost", "bw", "pps", "burst", "fwd", NULL };
 	unsigned i = 0;
 
 	while (keys[i] && strcmp(keys[i], key))
 		i++;
 	if (!keys[i])
-		return word_unknown(err, "net", "unknown key", key, keys, "mac=, mtu=, queues=, vhost=, fwd=");
+		return word_unknown(err, "net", "unknown key", key, keys, "mac=, mtu=, queues=, vhost=, bw=, pps=, burst=, fwd=");
 	if (net->kind == CONFIG_NET_NONE || (i == KEY_FWD && net->kind != CONFIG_NET_USER) ||
 	    (i == KEY_QUEUES && net->kind != CONFIG_NET_TAP) || (i == KEY_VHOST && net->kind == CONFIG_NET_USER))
 		return err_set(err, TVMM_E_CONFIG, 0, "net", "key '%s' has no meaning for this kind", key);
@@ -162,6 +163,12 @@ static int net_key(struct config_net *net, const char *key, char *value, unsigne
 		return net_number(key, value, 1, CONFIG_PAIRS_MAX, &net->pairs, err);
 	case KEY_VHOST:
 		return net_vhost(net, value, err);
+	case KEY_BW:
+		return value_bandwidth("net", value, &net->bandwidth, err);
+	case KEY_PPS:
+		return value_ops("net", key, value, &net->packets, err);
+	case KEY_BURST:
+		return value_burst("net", value, &net->burst_ns, err);
 	default:
 		return net_forward(net, value, err);
 	}
@@ -169,7 +176,7 @@ static int net_key(struct config_net *net, const char *key, char *value, unsigne
 
 int config_net_parse(const char *value, struct config_net *out, struct tvmm_error *err)
 {
-	struct config_net net = { .fd = -1, .pairs = 1 };
+	struct config_net net = { .fd = -1, .pairs = 1, .burst_ns = RATELIMIT_BURST_NS };
 	char *copy = NULL, *rest, *element;
 	unsigned seen = 0;
 	int ret = value_dup("net", value, &copy, err);
@@ -184,6 +191,11 @@ int config_net_parse(const char *value, struct config_net *out, struct tvmm_erro
 		ret = net_key(&net, element, v, &seen, err);
 	}
 	free(copy);
+	if (!ret && (net.bandwidth || net.packets)) {
+		if (net.vhost == CONFIG_VHOST_ON)
+			ret = err_set(err, TVMM_E_CONFIG, 0, "net", "vhost=on contradicts a limit: the kernel knows of none");
+		net.vhost = CONFIG_VHOST_OFF;
+	}
 	if (!ret)
 		*out = net;
 	return ret;

@@ -38,6 +38,7 @@ struct config_net {
 	unsigned mtu;                       /* 0: not given */
 	unsigned pairs;                     /* queue pairs */
 	enum config_vhost vhost;
+	uint64_t bandwidth, packets, burst_ns; /* of each direction, a second; 0: not limited */
 	struct config_forward forward[CONFIG_FORWARDS_MAX]; /* USER */
 	unsigned n_forwards;
 };

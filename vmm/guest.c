@@ -140,9 +140,13 @@ static int build_nets(struct machine *m, struct tvmm_error *err)
 {
 	int ret = 0;
 
-	for (unsigned i = 0; !ret && i < m->n_nets; i++)
-		ret = virtio_net_init(&m->net[i].net, m->net[i].name, m->net[i].nif, m->net[i].vhost, m->net[i].mac, m->net[i].mtu, &m->mem,
-				      &m->loop, &m->log, err);
+	for (unsigned i = 0; !ret && i < m->n_nets; i++) {
+		struct machine_net *n = &m->net[i];
+
+		ret = virtio_net_init(&n->net, n->name, n->nif, n->vhost, n->mac, n->mtu, &m->mem, &m->loop, &m->log, err);
+		if (!ret && (n->bandwidth || n->packets))
+			ret = virtio_net_limit(&n->net, n->bandwidth, n->packets, n->burst_ns, err);
+	}
 	return ret;
 }
 

@@ -17,6 +17,7 @@
 #include "bits.h"
 #include "classify.h"
 #include "guest.h"
+#include "machine_nets.h"
 #include "probe.h"
 #include "x86_layout.h"
 
@@ -67,93 +68,6 @@ static int open_disks(struct machine *m, const struct tvmm_config *cfg, struct t
 		snprintf(d->serial, sizeof(d->serial), "%s", cfg->disks[i].serial);
 	}
 	return 0;
-}
-
-static int open_netif(struct machine *m, struct machine_net *n, const struct config_net *cfg, struct tvmm_error *err)
-{
-	switch (cfg->kind) {
-	case CONFIG_NET_TAP:
-		return net_tap_open(&n->nif, m->host, &m->loop, &m->log, cfg->ifname, cfg->pairs, err);
-	case CONFIG_NET_FD:
-		return net_fd_open(&n->nif, m->host, &m->loop, &m->log, cfg->fd, err);
-	case CONFIG_NET_USER:
-		return passt_start(&n->passt, &n->nif, cfg, m->host, &m->loop, &m->log, err);
-	case CONFIG_NET_NONE:
-		break;
-	}
-	return -EINVAL;
-}
-
-/* An address of our own making is marked as such (locally administered), and outlives a restart. */
-static void choose_mac(const struct machine *m, unsigned index, const struct config_net *cfg, uint8_t mac[6])
-{
-	if (cfg->has_mac) {
-		memcpy(mac, cfg->mac, 6);
-		return;
-	}
-	if (m->host->getrandom(m->host, mac, 6) != 6)
-		memset(mac, (int)index, 6);
-	mac[0] = (uint8_t)((mac[0] & ~1u) | 2);
-}
-
-/* The kernel's workers, where they are to be had and not unwanted. */
-static int open_vhost(struct machine *m, struct machine_net *n, enum config_vhost wanted, struct tvmm_error *err)
-{
-	const struct netif_ops *ops = n->nif->ops;
-	int ret;
-
-	if (wanted == CONFIG_VHOST_OFF || (!ops->lend && wanted == CONFIG_VHOST_AUTO))
-		return 0;
-	if (!ops->lend)
-		return err_set(err, TVMM_E_UNSUPPORTED, 0, "net", "vhost works on taps only, and this is a socket");
-	ret = vhost_net_open(&n->vhost, m->host, &m->loop, n->nif->pairs, err);
-	if (!ret) {
-		ret = ops->prepare_lending(n->nif, err);
-		if (ret) {
-			vhost_net_close(n->vhost);
-			n->vhost = NULL;
-		}
-	} else if (ret == -ENOENT || ret == -ENODEV) {
-		err_hint(err, "load the module: modprobe vhost_net");
-	} else if (ret == -EACCES) {
-		err_hint(err, "as root: setfacl -m u:$USER:rw /dev/vhost-net; or leave vhost=on away");
-	}
-	return wanted == CONFIG_VHOST_ON ? ret : 0;
-}
-
-/* After the loop is there: the interfaces are watched from the start. */
-static int open_nets(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
-{
-	if (!cfg->net_count)
-		return 0;
-	m->net = calloc(cfg->net_count, sizeof(*m->net));
-	if (!m->net)
-		return err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
-	for (unsigned i = 0; i < cfg->net_count; i++) {
-		struct machine_net *n = &m->net[i];
-		int ret = open_netif(m, n, &cfg->nets[i], err);
-
-		if (ret)
-			return ret;
-		m->n_nets++;
-		ret = open_vhost(m, n, cfg->nets[i].vhost, err);
-		if (ret)
-			return ret;
-		snprintf(n->name, sizeof(n->name), "net %u", i);
-		choose_mac(m, i, &cfg->nets[i], n->mac);
-		n->mtu = (uint16_t)cfg->nets[i].mtu;
-	}
-	return 0;
-}
-
-static void close_nets(struct machine *m)
-{
-	for (unsigned i = 0; i < m->n_nets; i++) {
-		vhost_net_close(m->net[i].vhost);
-		m->net[i].nif->ops->close(m->net[i].nif);
-		passt_stop(&m->net[i].passt);
-	}
-	free(m->net);
 }
 
 static int open_vsock(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
@@ -378,7 +292,7 @@ static int create_host_half(struct machine *m, const struct tvmm_config *cfg, st
 	if (!ret)
 		ret = memctl_init(&m->memctl, cfg, &m->mem, &m->loop, &m->log, err);
 	if (!ret)
-		ret = open_nets(m, cfg, err);
+		ret = machine_nets_open(m, cfg, err);
 	if (!ret)
 		ret = open_vsock(m, cfg, err);
 	return ret ? ret : open_console(m, cfg, err);
@@ -478,7 +392,7 @@ void machine_destroy(struct machine *m)
 		free(m->vsock_hub);
 	}
 	disk_engine_fini(&m->disk_engine);
-	close_nets(m);
+	machine_nets_close(m);
 	if (m->loop_ok)
 		evloop_fini(&m->loop);
 	for (unsigned i = 0; i < m->n_disks; i++)

@@ -61,6 +61,7 @@ struct machine_net {
 	char name[16];      /* "net 0" */
 	uint8_t mac[6];
 	uint16_t mtu;       /* 0: not told */
+	uint64_t bandwidth, packets, burst_ns; /* limits of each direction; 0: none */
 	struct virtio_net net;
 	struct virtio_pci pci;
 };

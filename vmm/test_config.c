@@ -401,7 +401,7 @@ START_TEST(nets)
 	ck_assert_uint_eq(cfg->net_count, 0);
 	takes("net", "user");
 	takes("net", "tap=tap0,mac=02:AB:cd:ef:00:01,mtu=9000,queues=4");
-	takes("net", "fd=7,vhost=off");
+	takes("net", "fd=7,vhost=off,bw=100M/s,pps=1000,burst=50ms");
 	takes("net", "user,fwd=tcp:8080:80,fwd=udp:5353:53,mtu=1400");
 	ck_assert_uint_eq(cfg->net_count, 4);
 	ck_assert_int_eq(cfg->nets[0].kind, CONFIG_NET_USER);
@@ -414,6 +414,10 @@ START_TEST(nets)
 	ck_assert_int_eq(cfg->nets[2].fd, 7);
 	ck_assert_int_eq(cfg->nets[1].vhost, CONFIG_VHOST_AUTO);
 	ck_assert_int_eq(cfg->nets[2].vhost, CONFIG_VHOST_OFF);
+	ck_assert_uint_eq(cfg->nets[2].bandwidth, MIB(100));
+	ck_assert_uint_eq(cfg->nets[2].packets, 1000);
+	ck_assert_uint_eq(cfg->nets[2].burst_ns, 50000000);
+	ck_assert_uint_eq(cfg->nets[0].bandwidth, 0);
 	ck_assert_uint_eq(cfg->nets[3].n_forwards, 2);
 	ck_assert_uint_eq(cfg->nets[3].forward[0].host, 8080);
 	ck_assert_uint_eq(cfg->nets[3].forward[0].guest, 80);
@@ -445,6 +449,7 @@ START_TEST(nets_refused)
 	refuses("net", "user,queues=2", "net", "key 'queues' has no meaning for this kind", "");
 	refuses("net", "user,vhost=off", "net", "key 'vhost' has no meaning for this kind", "");
 	refuses("net", "tap=a,vhost=1", "net", "unknown value '1'", "known are: auto, on, off");
+	refuses("net", "tap=a,vhost=on,pps=1", "net", "vhost=on contradicts a limit: the kernel knows of none", "");
 	refuses("net", "tap=a,queues=8", "net", "queues '8' is not a number from 1 to 7", "");
 	refuses("net", "tap=a,queues=0", "net", "queues '0' is not a number from 1 to 7", "");
 	refuses("net", "tap=a,mtu=67", "net", "mtu '67' is not a number from 68 to 65521", "");
