@@ -31,7 +31,10 @@ struct balloon {
 
 extern struct balloon_area { uint64_t addr, len; } balloon_area;
 
-/* The device with those of FEATURES that it offers, and its queues.  False: there is none, or it refuses. */
+/*
+ * The device with those of FEATURES that it offers, and its queues.  False: there is none, or it refuses.  Devices number
+ * their queues by what they offer: leave out no queue before one that is wanted.
+ */
 bool balloon_start(struct balloon *b, uint64_t features);
 
 /* Gives PAGES pages from ADDR, STRIDE bytes from one to the next (may be negative), to Q in lists of 256; in ring 3. */

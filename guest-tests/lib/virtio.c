@@ -83,7 +83,7 @@ void virtio_accept(const struct vdev *v, uint64_t features)
 
 bool virtio_start(struct vdev *v, uint64_t want)
 {
-	if (!virtio_reset(v) || !msix_init(&v->pci))
+	if (!virtio_reset(v) || (!msix_init(&v->pci) && v->pci.msix_cap))
 		return false;
 	virtio_set_status(v, VS_ACKNOWLEDGE);
 	virtio_set_status(v, VS_ACKNOWLEDGE | VS_DRIVER);

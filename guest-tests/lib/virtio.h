@@ -68,7 +68,7 @@ struct vdev {
 
 /* Finds the NTH device of this kind and its register windows.  The device is reset.  False: there is none. */
 bool virtio_open(struct vdev *v, unsigned kind, unsigned nth);
-/* Reset to FEATURES_OK, taking those of WANT that are offered, and VERSION_1.  MSI-X is on, all entries masked. */
+/* Reset to FEATURES_OK, taking those of WANT that are offered, and VERSION_1.  MSI-X, if it has that, is on, all entries masked. */
 bool virtio_start(struct vdev *v, uint64_t want);
 /* One queue of at most SIZE entries, on MSI-X entry VECTOR (or VIRTIO_NO_VECTOR).  After virtio_start(). */
 bool virtio_queue(struct vdev *v, unsigned q, uint16_t size, uint16_t vector);
