@@ -3,8 +3,9 @@
  * modules.c - loads kernel modules: /tinyvmm/modules names files beside it, one a line, in the order to load them.
  * Each file is deleted once it has been loaded, for it lies in the guest's memory.
  *
- * Behind a line "--" are those that no root needs.  A child loads them while the root's init starts: it keeps the
- * initramfs as its root folder, ends by itself, and is reaped by that init like any orphan.
+ * Behind a line "--" are those that no root needs.  A child loads them once the root's init leaves a CPU idle: to check
+ * a module's signature costs tens of millions of instructions in one piece, which no priority keeps off the only CPU.
+ * The child has the initramfs as its root folder, ends by itself, and is reaped by that init like any orphan.
  */
 #include "init.h"
 
@@ -13,6 +14,11 @@
 #include "sys.h"
 
 #define COMPRESSED_FILE 4 /* MODULE_INIT_COMPRESSED_FILE, Linux 5.17 */
+
+/* When late modules are loaded: after a quarter of a second of which a CPU was idle half, or ten seconds. */
+#define IDLE_STEP_MS 250
+#define IDLE_TICKS   12 /* of 10 ms */
+#define IDLE_STEPS   40
 
 static bool ends_with(const char *s, const char *end)
 {
@@ -70,11 +76,47 @@ void modules_load(void)
 	load();
 }
 
+/* How long CPUs have been idle, all together: the fourth number of /proc/stat. */
+static uint64_t idle_ticks(int stat)
+{
+	char text[256], word[32];
+	const char *s = text;
+	long n = sys5(__NR_pread64, stat, (long)text, sizeof(text) - 1, 0, 0);
+
+	text[n < 0 ? 0 : n] = 0;
+	for (int i = 0; i < 5; i++) {
+		if (!next_word(&s, word, sizeof(word)))
+			return 0;
+	}
+	return number(word);
+}
+
+static void wait_for_idleness(int stat)
+{
+	uint64_t before = idle_ticks(stat), now;
+
+	for (int i = 0; i < IDLE_STEPS; i++) {
+		sys_sleep_ms(IDLE_STEP_MS);
+		now = idle_ticks(stat);
+		if (now - before >= IDLE_TICKS)
+			return;
+		before = now;
+	}
+}
+
 void modules_load_late(void)
 {
-	if (!*rest || sys3(__NR_fork, 0, 0, 0) != 0)
+	int stat;
+
+	if (!*rest)
 		return;
-	/* Behind the boot, but not starved by it. */
+	/* Before /proc moves to the root, where the child cannot see it. */
+	stat = sys_open("/proc/stat", O_RDONLY);
+	if (sys3(__NR_fork, 0, 0, 0) != 0) {
+		sys_close(stat);
+		return;
+	}
+	wait_for_idleness(stat);
 	sys3(__NR_setpriority, 0, 0, 10);
 	load();
 	sys_rmdir("/tinyvmm");
