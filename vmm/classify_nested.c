@@ -137,17 +137,21 @@ int classify_nested_fix(const struct snapshot *s, char *name, size_t len)
 {
 	/* Debian's older kernels are called 6.1.0-N, and tell their real version beside that. */
 	const char *debian = strstr(s->version, "Debian "), *v = s->release;
-	unsigned major, minor, patch = 0;
-	char after = 0;
+	unsigned long major, minor, patch = 0;
+	char *end;
 
 	if (debian)
 		v = debian + strlen("Debian ");
 	snprintf(name, len, "%.*s", (int)strcspn(v, " "), v);
-	if (sscanf(v, "%u.%u.%u%c", &major, &minor, &patch, &after) < 2)
+	major = strtoul(v, &end, 10);
+	if (end == v || *end != '.')
 		return -1;
+	minor = strtoul(end + 1, &end, 10);
+	if (*end == '.')
+		patch = strtoul(end + 1, &end, 10);
 	if (major > 7 || (major == 7 && minor > 1))
 		return 1;
-	if (!debian && !patch && after == '-') /* a distribution's own numbers: 5.15.0-91-generic */
+	if (!debian && !patch && *end == '-') /* a distribution's own numbers: 5.15.0-91-generic */
 		return -1;
 	for (unsigned i = 0; i < ARRAY_SIZE(fixed); i++)
 		if (major == fixed[i].major && minor == fixed[i].minor)

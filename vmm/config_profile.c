@@ -20,7 +20,7 @@ int config_set_profile(struct tvmm_config *cfg, const char *value, struct tvmm_e
 
 	rest = copy;
 	while (!ret && (element = value_next(&rest))) {
-		bool all_off = element == copy && !strcmp(element, "off"), on;
+		bool all_off = element == copy && !strcmp(element, "off"), on = false;
 		char *v = value_split(element);
 		unsigned i = 0;
 
