@@ -12,8 +12,14 @@
 #include "error.h"
 #include "host.h"
 
+#ifndef TVMM_UNIT
 #define PROBE_GUEST_MS       100
 #define PROBE_GUEST_GRACE_MS 20 /* after that, for a vCPU that was told to end */
+#else
+/* In unit tests a thread may wait long for a busy CPU, and must not be taken for a vCPU that hangs. */
+#define PROBE_GUEST_MS       2000
+#define PROBE_GUEST_GRACE_MS 2000
+#endif
 
 /*
  * Opens KVM of its own, makes a VM, runs it, and fills *M.  0 if KVM made a VM and a vCPU; else a negative errno and
