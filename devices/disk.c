@@ -37,3 +37,12 @@ void disk_io_advance(struct disk_io *io, size_t got)
 	disk_advance(&io->iov, &io->n, &io->off, got);
 	io->len -= got;
 }
+
+bool disk_must_copy(const struct disk *d, const struct disk_io *io)
+{
+	uint64_t all = 0;
+
+	for (unsigned i = 0; d->align && i < io->n; i++)
+		all |= (uintptr_t)io->iov[i].iov_base | io->iov[i].iov_len;
+	return d->align && all & (d->align - 1);
+}

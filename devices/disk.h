@@ -68,6 +68,7 @@ struct disk {
 	bool ro;
 	int fd;              /* reads, writes and flushes may go to this descriptor as they are, by io_uring; -1: not */
 	bool in_memory;      /* try never answers -EAGAIN: there is no storage to wait for */
+	uint32_t align;      /* what FD wants segments' addresses and lengths to be multiples of; 0: nothing */
 	atomic_bool failed;  /* a flush failed: what was written may be lost, and nothing more is accepted */
 
 	/* The engine's own: the flushes that one fdatasync is under way for, and those that have to wait for the next. */
@@ -81,7 +82,22 @@ int disk_run(struct disk *d, struct disk_io *io);
 void disk_advance(struct iovec **iov, unsigned *n, uint64_t *off, size_t got);
 void disk_io_advance(struct disk_io *io, size_t got);
 
+/* Must IO's memory first be copied, before it can go to d->fd? */
+bool disk_must_copy(const struct disk *d, const struct disk_io *io);
+
+enum disk_flags {
+	DISK_RO = 1,
+	DISK_DIRECT = 2, /* past the host's page cache */
+};
+
 /* Opens a raw image file or block device.  A size that is no multiple of 512 is refused. */
-int disk_raw_open(struct disk **out, const struct host *h, const char *path, bool ro, struct tvmm_error *err);
+int disk_raw_open(struct disk **out, const struct host *h, const char *path, unsigned flags, struct tvmm_error *err);
+
+/*
+ * Opens it read-only, and gives a disk that can be written: what is written goes to memory, or to an unlinked file in
+ * folder DIR if that is not NULL, and is gone when the disk is closed.
+ */
+int disk_ephemeral_open(struct disk **out, const struct host *h, const char *path, unsigned flags, const char *dir,
+			struct tvmm_error *err);
 
 #endif

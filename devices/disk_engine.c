@@ -204,7 +204,7 @@ static void start(struct disk_engine *e, struct disk_io *io, bool alone)
 			return;
 		}
 	}
-	if (d->fd < 0 || (!transfer && io->op != DISK_FLUSH) || !uring_works(e) || !disk_uring_add(&e->uring, io))
+	if (d->fd < 0 || (transfer ? disk_must_copy(d, io) : io->op != DISK_FLUSH) || !uring_works(e) || !disk_uring_add(&e->uring, io))
 		to_thread(e, io);
 }
 

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <linux/fs.h>
 #include <linux/magic.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/vfs.h>
@@ -17,11 +18,15 @@
 #include "disk.h"
 #include "holder.h"
 
+#define BOUNCE KIB(128)
+
 struct disk_raw {
 	struct disk disk;
 	const struct host *host;
 	bool is_device;
 	bool no_try_read, no_try_write; /* the file system cannot do so without waiting; the loop's */
+	uint8_t *bounce;       /* of a direct disk: for segments that are not aligned */
+	pthread_mutex_t lock;  /* guards what is in it */
 };
 
 /* readv or writev at an offset, as the host has them. */
@@ -84,23 +89,69 @@ static int raw_try(struct disk *d, struct disk_io *io)
 	return 0;
 }
 
+/* Copies LEN bytes between the front of the segments and BUF. */
+static void copy_segs(uint8_t *buf, size_t len, const struct iovec *iov, bool to_segs)
+{
+	for (; len; iov++) {
+		size_t part = MIN(len, iov->iov_len);
+
+		if (part)
+			memcpy(to_segs ? iov->iov_base : buf, to_segs ? buf : iov->iov_base, part);
+		buf += part;
+		len -= part;
+	}
+}
+
+/* By way of memory that is aligned, piece by piece. */
+static int transfer_copied(struct disk_raw *r, transfer_fn *fn, struct iovec *iov, unsigned n, uint64_t off)
+{
+	size_t left = 0;
+	int ret = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		left += iov[i].iov_len;
+	pthread_mutex_lock(&r->lock);
+	while (left && !ret) {
+		struct iovec v = { r->bounce, MIN(left, BOUNCE) };
+		size_t part = v.iov_len;
+		uint64_t at = off;
+
+		if (fn == r->host->pwritev)
+			copy_segs(r->bounce, part, iov, false);
+		ret = transfer_all(r, fn, &v, 1, at);
+		if (!ret && fn == r->host->preadv)
+			copy_segs(r->bounce, part, iov, true);
+		disk_advance(&iov, &n, &off, part);
+		left -= part;
+	}
+	pthread_mutex_unlock(&r->lock);
+	return ret;
+}
+
+static int transfer(struct disk_raw *r, transfer_fn *fn, struct iovec *iov, unsigned n, uint64_t off)
+{
+	const struct disk_io io = { .iov = iov, .n = n };
+
+	return disk_must_copy(&r->disk, &io) ? transfer_copied(r, fn, iov, n, off) : transfer_all(r, fn, iov, n, off);
+}
+
 static int raw_readv(struct disk *d, struct iovec *iov, unsigned n, uint64_t off)
 {
 	struct disk_raw *r = to_raw(d);
 
-	return transfer_all(r, r->host->preadv, iov, n, off);
+	return transfer(r, r->host->preadv, iov, n, off);
 }
 
 static int raw_writev(struct disk *d, struct iovec *iov, unsigned n, uint64_t off)
 {
 	struct disk_raw *r = to_raw(d);
 
-	return atomic_load(&d->failed) ? -EIO : transfer_all(r, r->host->pwritev, iov, n, off);
+	return atomic_load(&d->failed) ? -EIO : transfer(r, r->host->pwritev, iov, n, off);
 }
 
 static int write_zeroes(struct disk_raw *r, uint64_t off, uint64_t len)
 {
-	static const uint8_t zeroes[KIB(64)];
+	static const uint8_t zeroes[KIB(64)] __attribute__((aligned(4096)));
 	int ret = 0;
 
 	while (len && !ret) {
@@ -174,6 +225,8 @@ static void raw_close(struct disk *d)
 	struct disk_raw *r = to_raw(d);
 
 	r->host->close(r->host, r->disk.fd);
+	free(r->bounce);
+	pthread_mutex_destroy(&r->lock);
 	free(r);
 }
 
@@ -216,6 +269,8 @@ static int raw_refresh(struct disk *d, const char *name, struct tvmm_error *err)
 	uint32_t block; /* of a device; the guest was told, and cannot be told anew */
 	int ret = find_size(to_raw(d), name, &size, &block, err);
 
+	if (!ret && d->align && size % d->align)
+		ret = err_set(err, TVMM_E_IO, EINVAL, name, "for direct I/O here the size must be a multiple of %u; it is %lu", d->align, size);
 	if (!ret)
 		d->size = size;
 	return ret;
@@ -307,26 +362,67 @@ static void look_at_file_system(struct disk_raw *r)
 {
 	struct statfs fs;
 
-	/* With it, io_uring would answer -EAGAIN where it could wait. */
-	r->host->fcntl(r->host, r->disk.fd, F_SETFL, 0);
-	r->disk.in_memory = !r->is_device && r->host->fstatfs(r->host, r->disk.fd, &fs) == 0 &&
+	/* With O_NONBLOCK, io_uring would answer -EAGAIN where it could wait. */
+	r->host->fcntl(r->host, r->disk.fd, F_SETFL, r->disk.align ? O_DIRECT : 0);
+	r->disk.in_memory = !r->is_device && !r->disk.align && r->host->fstatfs(r->host, r->disk.fd, &fs) == 0 &&
 			    (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC);
 }
 
-int disk_raw_open(struct disk **out, const struct host *h, const char *path, bool ro, struct tvmm_error *err)
+/* Can ALIGN bytes at ALIGN be read?  A wrong alignment is EINVAL; any other error is for the guest to see. */
+static bool align_works(struct disk_raw *r, uint32_t align)
+{
+	struct iovec v = { r->bounce, align };
+
+	return r->disk.size < 2ull * align || r->host->preadv(r->host, r->disk.fd, &v, 1, align) != -EINVAL;
+}
+
+/*
+ * Past the page cache.  What alignment that needs depends on what is below the file system; there is no call for it in
+ * every kernel, so it is tried.  The guest is told of it as its block size.
+ */
+static int make_direct(struct disk_raw *r, const char *path, struct tvmm_error *err)
+{
+	uint32_t align = r->disk.block_size;
+	int ret;
+
+	r->bounce = aligned_alloc(4096, BOUNCE);
+	if (!r->bounce)
+		return err_set(err, TVMM_E_MEMORY, ENOMEM, path, "out of memory");
+	ret = r->host->fcntl(r->host, r->disk.fd, F_SETFL, O_DIRECT);
+	while (!ret && align < 4096 && !align_works(r, align))
+		align *= 2;
+	if (ret || !align_works(r, align)) {
+		ret = err_set(err, TVMM_E_IO, EINVAL, path, "this file system has no direct I/O");
+		err_hint(err, "leave out the key 'direct'");
+		return ret;
+	}
+	if (r->disk.size % align) {
+		err_set(err, TVMM_E_IO, 0, path, "for direct I/O here the size must be a multiple of %u; it is %lu", align, r->disk.size);
+		err_hint(err, "truncate -s %%%u %.300s", align, path);
+		return -EINVAL;
+	}
+	r->disk.align = r->disk.block_size = align;
+	r->no_try_read = r->no_try_write = true; /* without waiting means: but for the device */
+	return 0;
+}
+
+int disk_raw_open(struct disk **out, const struct host *h, const char *path, unsigned flags, struct tvmm_error *err)
 {
 	struct disk_raw *r = calloc(1, sizeof(*r));
+	bool ro = flags & DISK_RO;
 	int ret;
 
 	if (!r)
 		return err_set(err, TVMM_E_MEMORY, ENOMEM, path, "out of memory");
 	*r = (struct disk_raw){ .disk = { .ops = &raw_ops, .ro = ro }, .host = h };
+	pthread_mutex_init(&r->lock, NULL);
 	/* O_NONBLOCK: a path to a FIFO must not hang us; it means nothing to files and block devices. */
 	r->disk.fd = h->open(h, path, (ro ? O_RDONLY : O_RDWR) | O_NOCTTY | O_NONBLOCK, 0);
 	if (r->disk.fd < 0) {
 		ret = err_set(err, TVMM_E_IO, -r->disk.fd, path, "cannot open the disk image%s", ro ? "" : " for writing");
 		if (!ro && (ret == -EACCES || ret == -EROFS || ret == -EPERM))
 			err_hint(err, "a read-only disk is --disk %.200s,ro", path);
+		pthread_mutex_destroy(&r->lock);
 		free(r);
 		return ret;
 	}
@@ -337,6 +433,8 @@ int disk_raw_open(struct disk **out, const struct host *h, const char *path, boo
 		ret = refuse_formats(r, path, err);
 	if (!ret)
 		ret = lock_image(r, path, ro, err);
+	if (!ret && flags & DISK_DIRECT)
+		ret = make_direct(r, path, err);
 	if (ret) {
 		raw_close(&r->disk);
 		return ret;

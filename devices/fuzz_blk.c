@@ -37,6 +37,7 @@ static struct {
 
 static void build(bool ro)
 {
+	const struct virtio_blk_opts opts = { .serial = "serial", .queues = 1 };
 	struct fuzz_world *w = &worlds[ro];
 
 	fuzz_guest_init(&g);
@@ -44,8 +45,8 @@ static void build(bool ro)
 		image[i] = (uint8_t)(i ^ (i >> 9) * 7);
 	g.fh.file = image;
 	g.fh.file_len = g.fh.file_size = IMAGE_SIZE;
-	FUZZ_ASSERT(!disk_raw_open(&disk, &g.fh.h, "image", ro, NULL));
-	FUZZ_ASSERT(!virtio_blk_init(&blk, "disk 0", disk, NULL, "serial", &g.mem, &g.loop, &g.log, NULL));
+	FUZZ_ASSERT(!disk_raw_open(&disk, &g.fh.h, "image", ro ? DISK_RO : 0, NULL));
+	FUZZ_ASSERT(!virtio_blk_init(&blk, "disk 0", disk, &opts, &g.mem, &g.loop, &g.log, NULL));
 	fuzz_add(&g, &blk.dev);
 	virtio_rng_init(&rng, "rng", &g.mem, &g.loop, &g.log);
 	fuzz_add(&g, &rng.dev);

@@ -130,7 +130,7 @@ static struct rig *rig_new(int how)
 	close(fd);
 	ck_assert_int_eq(evloop_init(&r->loop, &r->h, NULL), 0);
 	ck_assert_int_eq(disk_engine_init(&r->e, &r->h, &r->loop, NULL, NULL), 0);
-	ck_assert_int_eq(disk_raw_open(&r->d, &r->h, r->path, false, NULL), 0);
+	ck_assert_int_eq(disk_raw_open(&r->d, &r->h, r->path, 0, NULL), 0);
 	r->d->in_memory = false; /* wherever /tmp is */
 	return r;
 }

@@ -59,7 +59,7 @@ static struct disk *open_ok(struct test_host *th, bool ro)
 	struct disk *d = NULL;
 
 	test_host_init(th);
-	ck_assert_int_eq(disk_raw_open(&d, &th->h, path, ro, NULL), 0);
+	ck_assert_int_eq(disk_raw_open(&d, &th->h, path, ro ? DISK_RO : 0, NULL), 0);
 	ck_assert_uint_eq(d->size, SIZE);
 	ck_assert_uint_eq(d->block_size, 512);
 	ck_assert(d->ro == ro);
@@ -72,7 +72,7 @@ static void open_refused(int ret, bool ro, const char *message, const char *hint
 	struct tvmm_error err = { 0 };
 	int fds = count_fds();
 
-	ck_assert_int_eq(disk_raw_open(&d, host_linux(), path, ro, &err), ret);
+	ck_assert_int_eq(disk_raw_open(&d, host_linux(), path, ro ? DISK_RO : 0, &err), ret);
 	ck_assert_ptr_null(d);
 	ck_assert_str_eq(err.object, path);
 	ck_assert_msg(strstr(err.message, message), "%s", err.message);
@@ -405,16 +405,16 @@ START_TEST(block_device)
 	test_host_init(&th);
 	th.h.fstat = fake_fstat;
 	th.h.ioctl = fake_ioctl;
-	ck_assert_int_eq(disk_raw_open(&d, &th.h, path, false, NULL), 0);
+	ck_assert_int_eq(disk_raw_open(&d, &th.h, path, 0, NULL), 0);
 	ck_assert_uint_eq(d->size, SIZE);
 	ck_assert_uint_eq(d->block_size, 4096);
 	ck_assert_uint_eq(th.calls[OP_OPEN], 2);
 	d->ops->close(d);
 	/* The host has it mounted: reading is allowed, writing is not. */
 	th.h.open = busy_open;
-	ck_assert_int_eq(disk_raw_open(&d, &th.h, path, true, NULL), 0);
+	ck_assert_int_eq(disk_raw_open(&d, &th.h, path, DISK_RO, NULL), 0);
 	d->ops->close(d);
-	ck_assert_int_eq(disk_raw_open(&d, &th.h, path, false, &err), -EBUSY);
+	ck_assert_int_eq(disk_raw_open(&d, &th.h, path, 0, &err), -EBUSY);
 	ck_assert_int_eq(err.code, TVMM_E_BUSY);
 	ck_assert(strstr(err.hint, "mounted"));
 	ck_assert_int_eq(count_fds(), fds);
@@ -437,7 +437,7 @@ START_TEST(every_failure_of_open)
 
 		test_host_init(&th);
 		test_host_fail(&th, OP_ANY, at, EIO);
-		ret = disk_raw_open(&d, &th.h, path, false, &err);
+		ret = disk_raw_open(&d, &th.h, path, 0, &err);
 		done = th.calls[OP_ANY] < at;
 		ck_assert(!ret == !!d);
 		if (d)
@@ -447,6 +447,45 @@ START_TEST(every_failure_of_open)
 		ck_assert_int_eq(count_fds(), fds);
 		ck_assert_uint_lt(at, 100);
 	}
+	image_free();
+}
+END_TEST
+
+/* Past the page cache, where the file system can; segments of any alignment; and a size that does not fit is refused. */
+START_TEST(direct)
+{
+	static uint8_t buf[SIZE];
+	struct iovec iov[40];
+	struct test_host th;
+	struct tvmm_error err = { 0 };
+	struct disk *d = NULL;
+	unsigned n;
+
+	image_new();
+	test_host_init(&th);
+	if (disk_raw_open(&d, &th.h, path, DISK_DIRECT, &err)) { /* tmpfs, of old */
+		ck_assert(strstr(err.message, "direct"));
+		image_free();
+		return;
+	}
+	ck_assert(d->align && d->block_size == d->align && !d->in_memory);
+	for (unsigned i = 0; i < SIZE; i++)
+		buf[i] = (uint8_t)(i * 3);
+	n = split(buf, SIZE, iov);
+	ck_assert_int_eq(d->ops->writev(d, iov, n, 0), 0);
+	memset(buf, 0, SIZE);
+	n = split(buf, SIZE, iov);
+	ck_assert_int_eq(d->ops->readv(d, iov, n, 0), 0);
+	for (unsigned i = 0; i < SIZE; i++)
+		ck_assert_uint_eq(buf[i], (uint8_t)(i * 3));
+	ck_assert_int_eq(d->ops->zero(d, 0, 4096, true), 0);
+	n = split(buf, 4096, iov);
+	ck_assert_int_eq(d->ops->readv(d, iov, n, 0), 0);
+	ck_assert_uint_eq(buf[77], 0);
+	test_host_fail(&th, OP_PREADV, 1, EIO);
+	n = split(buf, 4096, iov);
+	ck_assert_int_eq(d->ops->readv(d, iov, n, 0), -EIO);
+	d->ops->close(d);
 	image_free();
 }
 END_TEST
@@ -461,6 +500,7 @@ int main(void)
 	tcase_add_loop_test(tc, formats, 0, 9);
 	tcase_add_test(tc, locks);
 	tcase_add_test(tc, pieces);
+	tcase_add_test(tc, direct);
 	tcase_add_test(tc, errors);
 	tcase_add_test(tc, refresh);
 	tcase_add_test(tc, read_only);

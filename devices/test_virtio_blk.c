@@ -102,6 +102,8 @@ struct rig {
 #define ZERO_FEATURES (BIT_ULL(13) | BIT_ULL(14)) /* of a disk that can be written */
 #define ALL_FEATURES (BIT_ULL(9) | ZERO_FEATURES | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX)
 
+static struct virtio_blk_opts opts = { .serial = "serial-number", .queues = 1 };
+
 static struct rig *rig_new(bool ro, uint64_t features)
 {
 	struct rig *r = calloc(1, sizeof(*r));
@@ -110,8 +112,7 @@ static struct rig *rig_new(bool ro, uint64_t features)
 	r->disk.disk = (struct disk){ .ops = &mem_ops, .size = SIZE, .block_size = 512, .ro = ro };
 	for (unsigned i = 0; i < SIZE; i++)
 		r->disk.data[i] = (uint8_t)(i / 512 + i);
-	ck_assert_int_eq(virtio_blk_init(&r->blk, "disk 0", &r->disk.disk, NULL, "serial-number", &r->t.mem, &r->t.loop,
-					 &r->t.log, NULL), 0);
+	ck_assert_int_eq(virtio_blk_init(&r->blk, "disk 0", &r->disk.disk, &opts, &r->t.mem, &r->t.loop, &r->t.log, NULL), 0);
 	td_start(&r->t, &r->blk.dev, features);
 	return r;
 }
@@ -535,6 +536,13 @@ START_TEST(takes_turns)
 }
 END_TEST
 
+static uint64_t fake_time;
+
+static uint64_t fake_now(const struct host *h)
+{
+	return fake_time;
+}
+
 static void nothing(void *arg)
 {
 }
@@ -605,6 +613,51 @@ START_TEST(in_flight)
 	evloop_stop(&r->t.loop);
 	disk_engine_fini(&e);
 	r->blk.engine = NULL;
+	rig_free(r);
+}
+END_TEST
+
+/* Three queues, and a limit of one request in a tenth of a second that they share. */
+START_TEST(queues_and_limit)
+{
+	struct host h = *host_linux();
+	struct header hdr = { T_IN, 0, 0 };
+	struct td_seg s[3];
+	struct rig *r;
+	unsigned used = 0;
+	uint8_t c[2];
+
+	opts.queues = 3;
+	ratelimit_init(&opts.limit, 0, 10, 0);
+	r = rig_new(false, ALL_FEATURES | BIT_ULL(12));
+	s[0] = td_out(&r->t, &hdr, 16);
+	s[1] = td_in(&r->t, 512);
+	s[2] = td_in(&r->t, 1);
+	opts = (struct virtio_blk_opts){ .serial = "serial-number", .queues = 1 };
+	virtio_config_read(&r->blk.dev, 34, c, 2);
+	ck_assert_uint_eq(load_le16(c), 3);
+	h.now_ns = fake_now;
+	fake_time = 1000000000ull;
+	r->t.loop.host = &h;
+	for (unsigned q = 0; q < 3; q++) {
+		ck_assert_int_ge(td_offer(&r->t, &r->t.ring[q], s, 3), 0);
+		ck_assert_int_ge(td_offer(&r->t, &r->t.ring[q], s, 3), 0);
+		td_kick(&r->t, q);
+	}
+	/* The timer's descriptor runs by the real clock; the allowance by ours. */
+	for (unsigned i = 1; i <= 6; i++) {
+		used = 0;
+		for (unsigned q = 0; q < 3; q++)
+			used += td_used(&r->t, &r->t.ring[q])->idx;
+		ck_assert_uint_eq(used, i);
+		ck_assert_uint_eq(r->disk.reads, i);
+		r->blk.timer.ready(&r->blk.timer, 1);
+		ck_assert_uint_eq(r->disk.reads, i); /* too early: nothing */
+		fake_time += 100000000;
+		r->blk.timer.ready(&r->blk.timer, 1);
+	}
+	ck_assert_uint_eq(r->blk.limited, 0);
+	r->t.loop.host = host_linux();
 	rig_free(r);
 }
 END_TEST
@@ -706,6 +759,7 @@ int main(void)
 	tcase_add_test(tc, resized);
 	tcase_add_test(tc, takes_turns);
 	tcase_add_test(tc, in_flight);
+	tcase_add_test(tc, queues_and_limit);
 	tcase_add_test(tc, more_than_slots);
 	tcase_add_test(tc, random_requests);
 	suite_add_tcase(s, tc);

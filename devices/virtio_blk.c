@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include "bits.h"
 #include "segs.h"
 
@@ -27,6 +28,7 @@
 #define F_BLK_SIZE BIT_ULL(6)
 #define F_FLUSH    BIT_ULL(9)
 #define F_TOPOLOGY BIT_ULL(10)
+#define F_MQ       BIT_ULL(12)
 #define F_DISCARD  BIT_ULL(13)
 #define F_ZEROES   BIT_ULL(14)
 
@@ -283,7 +285,7 @@ static bool start(struct blk_slot *s, struct segs *out, struct segs *in, uint8_t
 }
 
 /* Takes S from the free slots and starts its request.  False: there is no place for an answer. */
-static bool handle(struct blk_slot *s, unsigned q)
+static bool handle(struct blk_slot *s, unsigned q, uint64_t now)
 {
 	struct virtio_blk *b = s->b;
 	struct segs out = segs_out(&s->req), in = segs_in(&s->req);
@@ -297,8 +299,27 @@ static bool handle(struct blk_slot *s, unsigned q)
 	s->room = (uint32_t)in.left;
 	s->written = 0;
 	s->n_ranges = s->range = 0;
+	if (b->timer.fd >= 0)
+		ratelimit_take(&b->limit, now, s->req.out_len + (uint64_t)s->req.in_len - MIN(17u, s->req.out_len), 1);
 	if (!start(s, &out, &in, &status))
 		answer(s, status);
+	return true;
+}
+
+static uint64_t now_if_limited(const struct virtio_blk *b)
+{
+	return b->timer.fd >= 0 ? b->dev.loop->host->now_ns(b->dev.loop->host) : 0;
+}
+
+/* Must queue Q wait for its allowance?  Then the timer will tell. */
+static bool must_wait(struct virtio_blk *b, unsigned q, uint64_t now)
+{
+	const struct host *h = b->dev.loop->host;
+	uint64_t wait = b->timer.fd >= 0 ? ratelimit_wait(&b->limit, now) : 0;
+
+	if (!wait || h->timerfd_set(h, b->timer.fd, now + wait, 0) < 0)
+		return false;
+	b->limited |= BIT(q);
 	return true;
 }
 
@@ -306,6 +327,7 @@ static void take_requests(struct virtio_blk *b, unsigned q)
 {
 	struct virtio_dev *dev = &b->dev;
 	struct virtq *vq = &dev->queue[q].vq;
+	uint64_t now = now_if_limited(b);
 	unsigned n = 0;
 
 	do {
@@ -313,6 +335,8 @@ static void take_requests(struct virtio_blk *b, unsigned q)
 		for (;;) {
 			struct blk_slot *s;
 
+			if (must_wait(b, q, now))
+				return;
 			if (!b->n_free) {
 				b->starved |= BIT(q);
 				return;
@@ -321,7 +345,7 @@ static void take_requests(struct virtio_blk *b, unsigned q)
 			s->b = b;
 			if (vq_pop(vq, &s->req) != 1)
 				break;
-			if (!handle(s, q)) {
+			if (!handle(s, q, now)) {
 				virtio_break(dev, "request %u has no room for a status", s->req.head);
 				return;
 			}
@@ -337,6 +361,20 @@ static void blk_work(struct virtio_blk *b, unsigned q)
 {
 	take_requests(b, q);
 	disk_kick(b->engine);
+}
+
+static void limit_over(struct evsource *src, uint32_t events)
+{
+	struct virtio_blk *b = container_of(src, struct virtio_blk, timer);
+	const struct host *h = b->dev.loop->host;
+	uint32_t queues = b->limited;
+	uint64_t n;
+	struct iovec iov = { &n, sizeof(n) };
+
+	h->readv(h, src->fd, &iov, 1);
+	b->limited = 0;
+	for (; queues; queues &= queues - 1)
+		blk_work(b, (unsigned)__builtin_ctz(queues));
 }
 
 static void blk_notify(struct virtio_dev *dev, unsigned q)
@@ -356,7 +394,7 @@ static void blk_reset(struct virtio_dev *dev)
 	struct virtio_blk *b = to_blk(dev);
 
 	b->stopping = true;
-	b->to_signal = b->starved = 0;
+	b->to_signal = b->starved = b->limited = 0;
 }
 
 struct settling {
@@ -403,6 +441,7 @@ static void blk_config_read(struct virtio_dev *dev, unsigned off, void *buf, uns
 		.seg_max = htole32(VIRTQ_MAX_SEGS - 2), /* header and status */
 		.blk_size = htole32(b->disk->block_size),
 		.physical_block_exp = physical_exp(b->disk->block_size),
+		.num_queues = htole16(dev->n_queues > 1 ? (uint16_t)dev->n_queues : 0),
 		.max_discard_sectors = htole32(DISCARD_SECTORS),
 		.max_discard_seg = htole32(DISCARD_RANGES),
 		.discard_sector_alignment = htole32(PHYSICAL_BLOCK / SECTOR),
@@ -437,21 +476,47 @@ static const struct virtio_class blk_class = {
 	.config_read = blk_config_read,
 };
 
-int virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, struct disk_engine *engine, const char *serial,
+static int make_timer(struct virtio_blk *b, struct evloop *loop, struct tvmm_error *err)
+{
+	int fd = ratelimit_is_set(&b->limit) ? loop->host->timerfd(loop->host) : -1, ret;
+
+	b->timer = (struct evsource){ .fd = -1 };
+	if (!ratelimit_is_set(&b->limit))
+		return 0;
+	if (fd < 0)
+		return err_set(err, TVMM_E_HOST, -fd, NULL, "cannot create a timer");
+	b->timer = (struct evsource){ .fd = fd, .events = EPOLLIN, .ready = limit_over };
+	ret = evloop_add(loop, &b->timer, err);
+	if (ret) {
+		loop->host->close(loop->host, fd);
+		b->timer.fd = -1;
+	}
+	return ret;
+}
+
+int virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, const struct virtio_blk_opts *o,
 		    const struct gmem *mem, struct evloop *loop, struct log *log, struct tvmm_error *err)
 {
-	uint64_t features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | (disk->ro ? F_RO : F_DISCARD | F_ZEROES);
+	uint64_t features = F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY | (disk->ro ? F_RO : F_DISCARD | F_ZEROES) |
+			    (o->queues > 1 ? F_MQ : 0);
+	int ret;
 
+	*b = (struct virtio_blk){ .disk = disk, .engine = o->engine, .capacity = disk->size / SECTOR, .limit = o->limit };
 	/* A megabyte, of which only what is used is ever touched. */
-	*b = (struct virtio_blk){ .disk = disk, .engine = engine, .capacity = disk->size / SECTOR };
 	b->slots = calloc(VIRTIO_BLK_SLOTS, sizeof(*b->slots));
 	if (!b->slots)
 		return err_set(err, TVMM_E_MEMORY, ENOMEM, name, "out of memory");
+	ret = make_timer(b, loop, err);
+	if (ret) {
+		free(b->slots);
+		b->slots = NULL;
+		return ret;
+	}
 	b->after.fn = after_turn;
 	for (unsigned i = 0; i < VIRTIO_BLK_SLOTS; i++)
 		b->free[b->n_free++] = (uint16_t)(VIRTIO_BLK_SLOTS - 1 - i);
-	memcpy(b->serial, serial, strnlen(serial, sizeof(b->serial)));
-	virtio_init(&b->dev, &blk_class, name, 1, QUEUE_SIZE, sizeof(struct blk_config), features, mem, loop, log);
+	memcpy(b->serial, o->serial, strnlen(o->serial, sizeof(b->serial)));
+	virtio_init(&b->dev, &blk_class, name, o->queues, QUEUE_SIZE, sizeof(struct blk_config), features, mem, loop, log);
 	return 0;
 }
 
@@ -460,6 +525,10 @@ void virtio_blk_fini(struct virtio_blk *b)
 	if (!b->slots)
 		return;
 	virtio_fini(&b->dev);
+	if (b->timer.fd >= 0) {
+		evloop_del(b->dev.loop, &b->timer);
+		b->dev.loop->host->close(b->dev.loop->host, b->timer.fd);
+	}
 	free(b->slots);
 	b->slots = NULL;
 }

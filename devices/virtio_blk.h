@@ -7,6 +7,7 @@
 
 #include "disk.h"
 #include "disk_engine.h"
+#include "ratelimit.h"
 #include "virtio.h"
 
 #define VIRTIO_BLK_ID_MAX 20
@@ -26,12 +27,22 @@ struct virtio_blk {
 	uint16_t n_free, free[VIRTIO_BLK_SLOTS]; /* a stack, so that few slots stay warm */
 	uint32_t to_signal; /* queues with answers that the driver was not told of; a bit for each */
 	uint32_t starved;   /* queues that wait for a free slot */
+	uint32_t limited;   /* queues that wait for their allowance */
 	bool stopping;      /* being reset: what comes back is dropped */
 	struct disk_after after;
+	struct ratelimit limit;
+	struct evsource timer; /* when the limit lets the next request through; fd -1: there is no limit */
 };
 
-/* SERIAL: up to 20 bytes, may be empty.  Allocates. */
-int virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, struct disk_engine *engine, const char *serial,
+struct virtio_blk_opts {
+	const char *serial;         /* up to 20 bytes, may be empty */
+	struct disk_engine *engine; /* may be NULL */
+	unsigned queues;            /* 1 .. VIRTIO_MAX_QUEUES */
+	struct ratelimit limit;
+};
+
+/* Allocates; with a limit, it makes a timer on the loop. */
+int virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, const struct virtio_blk_opts *o,
 		    const struct gmem *mem, struct evloop *loop, struct log *log, struct tvmm_error *err);
 /* The disk has another size, perhaps: the driver is told.  On the loop. */
 void virtio_blk_resized(struct virtio_blk *b);

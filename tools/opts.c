@@ -24,7 +24,7 @@ static const struct opt table[] = {
 	{ OPT_CONFIG, 'i', "initrd", {}, "FILE", "Machine", "an initramfs; repeated ones are joined", RUN },
 	{ OPT_CONFIG, 'a', "append", { "cmdline", "params" }, "TEXT", "Machine",
 	  "added to the kernel's command line; repeatable", RUN },
-	{ OPT_CONFIG, 'd', "disk", {}, "FILE[,ro][,root[=N]][,serial=S]", "Machine",
+	{ OPT_CONFIG, 'd', "disk", {}, "FILE[,ro][,root[=N]][,KEY=VALUE...]", "Machine",
 	  "a raw image or a block device; repeatable", RUN },
 	{ OPT_CONFIG, 'n', "net", {}, "user[,fwd=tcp:H:G]|tap=NAME[,queues=N]|fd=N|none", "Machine",
 	  "a network interface, also with mac= and mtu=;\nrepeatable; default none", RUN },

@@ -54,98 +54,6 @@ static int set_append(struct tvmm_config *cfg, const char *value, struct tvmm_er
 	return 0;
 }
 
-static int disk_serial(struct config_disk *disk, const char *value, struct tvmm_error *err)
-{
-	size_t len = value ? strlen(value) : 0;
-
-	if (!len || len > CONFIG_SERIAL_MAX)
-		return err_set(err, TVMM_E_CONFIG, 0, "disk", "serial needs 1 to %d characters", CONFIG_SERIAL_MAX);
-	for (size_t i = 0; i < len; i++) {
-		if (value[i] <= ' ' || value[i] > '~')
-			return err_set(err, TVMM_E_CONFIG, 0, "disk", "serial '%s' has a character that is not printable ASCII",
-				       word_show(value).s);
-	}
-	memcpy(disk->serial, value, len + 1);
-	return 0;
-}
-
-static int disk_root(struct config_disk *disk, const char *value, struct tvmm_error *err)
-{
-	disk->root_part = 0;
-	disk->root = !value || strcmp(value, "off");
-	if (!value || !strcmp(value, "on") || !strcmp(value, "off"))
-		return 0;
-	if (!value_uint(value, CONFIG_ROOT_PART_MAX, &disk->root_part) || !disk->root_part)
-		return err_set(err, TVMM_E_CONFIG, 0, "disk", "root '%s' is not a partition number from 1 to %d",
-			       word_show(value).s, CONFIG_ROOT_PART_MAX);
-	return 0;
-}
-
-static int disk_key(struct config_disk *disk, const char *key, const char *value, unsigned *seen, struct tvmm_error *err)
-{
-	static const char *const keys[] = { "ro", "root", "serial", NULL };
-	unsigned i = 0;
-
-	while (keys[i] && strcmp(keys[i], key))
-		i++;
-	if (!keys[i]) {
-		if (!strncmp(key, "no-", 3))
-			return err_set(err, TVMM_E_CONFIG, 0, "disk", "'%s' is not a key; to turn one off write key=off",
-				       word_show(key).s);
-		return word_unknown(err, "disk", "unknown key", key, keys, "ro, root[=PARTITION], serial=TEXT");
-	}
-	if (*seen & BIT(i))
-		return err_set(err, TVMM_E_CONFIG, 0, "disk", "key '%s' is given twice", key);
-	*seen |= BIT(i);
-	switch (i) {
-	case 0:
-		return value_bool("disk", value, &disk->ro, err);
-	case 1:
-		return disk_root(disk, value, err);
-	default:
-		return disk_serial(disk, value, err);
-	}
-}
-
-static int disk_parse(struct tvmm_config *cfg, char *value, struct config_disk *disk, struct tvmm_error *err)
-{
-	char *rest = value, *element = value_next(&rest);
-	unsigned seen = 0;
-	int ret;
-
-	ret = value_path("disk", !strncmp(element, "path=", 5) ? element + 5 : element, &disk->path, err);
-	while (!ret && (element = value_next(&rest))) {
-		char *v = value_split(element);
-
-		ret = disk_key(disk, element, v, &seen, err);
-	}
-	for (unsigned i = 0; !ret && disk->root && i < cfg->disk_count; i++) {
-		if (cfg->disks[i].root)
-			ret = err_set(err, TVMM_E_CONFIG, 0, "disk", "disk %u is the root already", i);
-	}
-	return ret;
-}
-
-static int set_disk(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
-{
-	struct config_disk disk = { 0 };
-	char *copy = NULL;
-	int ret;
-
-	if (cfg->disk_count == CONFIG_DISKS_MAX)
-		return err_set(err, TVMM_E_CONFIG, 0, "disk", "more than %d disks", CONFIG_DISKS_MAX);
-	ret = value_dup("disk", value, &copy, err);
-	if (ret)
-		return ret;
-	ret = disk_parse(cfg, copy, &disk, err);
-	free(copy);
-	if (ret)
-		free(disk.path);
-	else
-		cfg->disks[cfg->disk_count++] = disk;
-	return ret;
-}
-
 static int set_net(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
 {
 	struct config_net net;
@@ -464,7 +372,7 @@ static const char *const key_names[] = { "kernel",	"initrd", "append",    "disk"
 					 "console-log", "name",	  "on-reboot", "on-panic", "no-defaults",
 					 "modules",	"debug-exit", "control", "nested", "vsock", "profile", NULL };
 static int (*const key_setters[])(struct tvmm_config *cfg, const char *value, struct tvmm_error *err) = {
-	set_kernel,  set_initrd,      set_append, set_disk,	 set_net, set_memory,   set_cpus,
+	set_kernel,  set_initrd,      set_append, config_set_disk,	 set_net, set_memory,   set_cpus,
 	set_console, set_console_log, set_name,	  set_on_reboot, set_on_panic, set_no_defaults,
 	set_modules, set_debug_exit,  set_control,
 	set_nested, config_set_vsock, config_set_profile,
@@ -494,7 +402,7 @@ void tvmm_config_free(struct tvmm_config *cfg)
 	for (unsigned i = 0; i < cfg->initrd_count; i++)
 		free(cfg->initrds[i]);
 	for (unsigned i = 0; i < cfg->disk_count; i++)
-		free(cfg->disks[i].path);
+		config_disk_free(&cfg->disks[i]);
 	free(cfg->kernel);
 	free(cfg->append);
 	free(cfg->console.path);

@@ -46,6 +46,11 @@ struct config_disk {
 	bool root;             /* at most one disk is; the kernel is told root=/dev/vdX[N] */
 	unsigned root_part;    /* 0: the whole disk */
 	char serial[CONFIG_SERIAL_MAX + 1]; /* "" unless given */
+	bool direct;
+	bool ephemeral;
+	char *ephemeral_dir;   /* NULL: what is written is kept in memory */
+	uint64_t bw, iops;     /* a second; 0: no limit */
+	uint64_t burst_ns;
 };
 
 struct config_console {
@@ -91,6 +96,8 @@ struct tvmm_config {
 /* The setters of keys that have a file of their own; as tvmm_config_set() calls them. */
 int config_set_vsock(struct tvmm_config *cfg, const char *value, struct tvmm_error *err);
 int config_set_profile(struct tvmm_config *cfg, const char *value, struct tvmm_error *err);
+int config_set_disk(struct tvmm_config *cfg, const char *value, struct tvmm_error *err);
+void config_disk_free(struct config_disk *disk);
 
 /* The keys taken together: is anything missing, does one contradict another?  0, or -EINVAL with *ERR filled. */
 int config_check(const struct tvmm_config *cfg, struct tvmm_error *err);

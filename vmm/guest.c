@@ -130,8 +130,10 @@ static int build_disks(struct machine *m, struct tvmm_error *err)
 
 	for (unsigned i = 0; !ret && i < m->n_disks; i++) {
 		struct machine_disk *d = &m->disk[i];
+		const struct virtio_blk_opts o = { .serial = d->serial, .engine = &m->disk_engine, .limit = d->limit,
+						   .queues = MIN(m->n_cpus, (unsigned)VIRTIO_MAX_QUEUES) };
 
-		ret = virtio_blk_init(&d->blk, d->name, d->disk, &m->disk_engine, d->serial, &m->mem, &m->loop, &m->log, err);
+		ret = virtio_blk_init(&d->blk, d->name, d->disk, &o, &m->mem, &m->loop, &m->log, err);
 	}
 	return ret;
 }

@@ -50,6 +50,16 @@ static int open_boot_files(struct machine *m, const struct tvmm_config *cfg, str
 	return 0;
 }
 
+static int open_disk(struct machine_disk *d, const struct host *host, const struct config_disk *c, struct tvmm_error *err)
+{
+	unsigned flags = (c->ro ? DISK_RO : 0u) | (c->direct ? DISK_DIRECT : 0u);
+
+	ratelimit_init(&d->limit, c->bw, c->iops, c->burst_ns);
+	snprintf(d->serial, sizeof(d->serial), "%s", c->serial);
+	return c->ephemeral ? disk_ephemeral_open(&d->disk, host, c->path, flags, c->ephemeral_dir, err) :
+			      disk_raw_open(&d->disk, host, c->path, flags, err);
+}
+
 static int open_disks(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
 {
 	if (!cfg->disk_count)
@@ -59,13 +69,12 @@ static int open_disks(struct machine *m, const struct tvmm_config *cfg, struct t
 		return err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
 	for (unsigned i = 0; i < cfg->disk_count; i++) {
 		struct machine_disk *d = &m->disk[i];
-		int ret = disk_raw_open(&d->disk, m->host, cfg->disks[i].path, cfg->disks[i].ro, err);
+		int ret = open_disk(d, m->host, &cfg->disks[i], err);
 
 		if (ret)
 			return ret;
 		m->n_disks++;
 		snprintf(d->name, sizeof(d->name), "disk %u", i);
-		snprintf(d->serial, sizeof(d->serial), "%s", cfg->disks[i].serial);
 	}
 	return 0;
 }

@@ -50,6 +50,7 @@ struct machine_disk {
 	struct disk *disk;
 	char name[16]; /* "disk 0" */
 	char serial[CONFIG_SERIAL_MAX + 1];
+	struct ratelimit limit; /* as it starts */
 	struct virtio_blk blk;
 	struct virtio_pci pci;
 };

@@ -274,14 +274,37 @@ START_TEST(disks)
 	ck_assert(cfg->disks[3].ro && !cfg->disks[3].root);
 	ck_assert_str_eq(cfg->disks[3].serial, "12345678901234567890");
 
+	takes("disk", "e,direct,ephemeral=/var/tmp,bw=100M/s,iops=5000,burst=2s");
+	ck_assert(cfg->disks[4].direct && cfg->disks[4].ephemeral && !cfg->disks[3].direct && !cfg->disks[3].ephemeral);
+	ck_assert_str_eq(cfg->disks[4].ephemeral_dir, "/var/tmp");
+	ck_assert_uint_eq(cfg->disks[4].bw, 100 << 20);
+	ck_assert_uint_eq(cfg->disks[4].iops, 5000);
+	ck_assert_uint_eq(cfg->disks[4].burst_ns, 2000000000);
+	takes("disk", "f,ephemeral,bw=64K,burst=0ms");
+	ck_assert(cfg->disks[5].ephemeral && !cfg->disks[5].ephemeral_dir && !cfg->disks[5].burst_ns && !cfg->disks[5].iops);
+	ck_assert_uint_eq(cfg->disks[5].bw, 64 << 10);
+	refuses("disk", "d,ephemeral=yes", "disk", "ephemeral 'yes' is neither on, off nor a folder",
+		"a folder is written with a slash: ephemeral=/var/tmp");
+	refuses("disk", "d,ro,ephemeral", "disk", "ro and ephemeral contradict each other: nothing can be written to the one, "
+		"and nothing of it is kept of the other", "");
+	refuses("disk", "d,bw=0", "disk", "bw '0' is not a size a second from 1K to 1T",
+		"write a whole number of MiB, or one with K, M, G or T: bw=100M/s");
+	refuses("disk", "d,bw", "disk", "bw '' is not a size a second from 1K to 1T",
+		"write a whole number of MiB, or one with K, M, G or T: bw=100M/s");
+	refuses("disk", "d,iops=1k", "disk", "iops '1k' is not a number from 1 to 1000000000", "");
+	refuses("disk", "d,iops=1,burst=11s", "disk", "burst '11s' is not a time from 0ms to 10s",
+		"the time whose unused allowance may be used at once: burst=100ms");
+	refuses("disk", "d,burst=1s", "disk", "burst needs a limit: bw, iops or both", "");
+	ck_assert_uint_eq(cfg->disk_count, 6);
+
 	refuses("disk", "", "disk", "the path is empty", "");
 	refuses("disk", ",ro", "disk", "the path is empty", "");
-	refuses("disk", "d,", "disk", "unknown key ''", "known are: ro, root[=PARTITION], serial=TEXT");
+	refuses("disk", "d,", "disk", "unknown key ''", "known are: ro, root[=PARTITION], serial=TEXT, direct, ephemeral[=DIR], bw=SIZE/s, iops=N, burst=TIME");
 	refuses("disk", "d,r0", "disk", "unknown key 'r0'", "did you mean 'ro'?");
 	refuses("disk", "d,rot", "disk", "unknown key 'rot'", "did you mean 'ro'?");
 	refuses("disk", "d,seral=1", "disk", "unknown key 'seral'", "did you mean 'serial'?");
 	refuses("disk", "d,format=qcow2", "disk", "unknown key 'format'",
-		"known are: ro, root[=PARTITION], serial=TEXT");
+		"known are: ro, root[=PARTITION], serial=TEXT, direct, ephemeral[=DIR], bw=SIZE/s, iops=N, burst=TIME");
 	refuses("disk", "d,no-ro", "disk", "'no-ro' is not a key; to turn one off write key=off", "");
 	refuses("disk", "d,ro=1", "disk", "'1' is neither on nor off", "");
 	refuses("disk", "d,ro,ro", "disk", "key 'ro' is given twice", "");
@@ -291,7 +314,7 @@ START_TEST(disks)
 	refuses("disk", "d,serial", "disk", "serial needs 1 to 20 characters", "");
 	refuses("disk", "d,serial=123456789012345678901", "disk", "serial needs 1 to 20 characters", "");
 	refuses("disk", "d,serial=a b", "disk", "serial 'a b' has a character that is not printable ASCII", "");
-	ck_assert_uint_eq(cfg->disk_count, 4);
+	ck_assert_uint_eq(cfg->disk_count, 6);
 	done();
 }
 END_TEST

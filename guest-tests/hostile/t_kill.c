@@ -71,8 +71,9 @@ static pid_t spawn(uint64_t from, unsigned rounds, const char *trace, int *out)
 	pid = fork();
 	if (pid == 0) {
 		dup2(p[1], 1);
-		if (trace)
-			execlp("strace", "strace", "-f", "-qq", "-e", "trace=fdatasync,pwritev,pwrite64", "-e", "signal=none", "-o", trace,
+		if (trace) /* without io_uring: what a ring does, strace does not see */
+			execlp("strace", "strace", "-f", "-qq", "-e", "trace=fdatasync,pwritev,pwritev2,pwrite64,io_uring_setup", "-e",
+			       "inject=io_uring_setup:error=EPERM", "-e", "signal=none", "-o", trace,
 			       self, "child", image, f, n, (char *)NULL);
 		else
 			execl(self, self, "child", image, f, n, (char *)NULL);

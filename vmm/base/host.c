@@ -111,6 +111,16 @@ static int linux_fallocate(const struct host *h, int fd, int mode, off_t off, of
 	return ret_int(fallocate(fd, mode, off, len));
 }
 
+static int linux_ftruncate(const struct host *h, int fd, off_t len)
+{
+	return ret_int(ftruncate(fd, len));
+}
+
+static int linux_memfd(const struct host *h, const char *name, unsigned flags)
+{
+	return ret_int(memfd_create(name, flags | MFD_CLOEXEC));
+}
+
 static int linux_mmap(const struct host *h, void **out, void *addr, size_t len, int prot, int flags, int fd, off_t off)
 {
 	void *p = mmap(addr, len, prot, flags, fd, off);
@@ -278,6 +288,8 @@ const struct host *host_linux(void)
 		.pwritev2 = linux_pwritev2,
 		.fdatasync = linux_fdatasync,
 		.fallocate = linux_fallocate,
+		.ftruncate = linux_ftruncate,
+		.memfd = linux_memfd,
 		.mmap = linux_mmap,
 		.munmap = linux_munmap,
 		.madvise = linux_madvise,

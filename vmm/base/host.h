@@ -39,6 +39,8 @@ struct host {
 	ssize_t (*pwritev2)(const struct host *h, int fd, const struct iovec *iov, int n, off_t off, int flags);
 	int (*fdatasync)(const struct host *h, int fd);
 	int (*fallocate)(const struct host *h, int fd, int mode, off_t off, off_t len);
+	int (*ftruncate)(const struct host *h, int fd, off_t len);
+	int (*memfd)(const struct host *h, const char *name, unsigned flags);
 	int (*mmap)(const struct host *h, void **out, void *addr, size_t len, int prot, int flags, int fd, off_t off);
 	int (*munmap)(const struct host *h, void *addr, size_t len);
 	int (*madvise)(const struct host *h, void *addr, size_t len, int advice);
