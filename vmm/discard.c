@@ -354,6 +354,7 @@ static bool discard_give(struct gmem_reclaim *rec, const uint32_t *pfn, unsigned
 	return good;
 }
 
+/* Not made present again ahead of their use (MADV_POPULATE_WRITE): the guest's faults cost no more, and it may not use all. */
 static void take_run(struct discard *d, const struct run *run)
 {
 	struct discard_chunk *c = &d->chunk[run->chunk];
