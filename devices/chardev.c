@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * chardev.c - console bytes between a fixed ring and host descriptors.
+ * chardev.c - bytes between a fixed ring and host descriptors.
  *
- * Guest consoles call chardev_put() on any thread; everything else happens on the I/O loop.  It never blocks on a
+ * The guest's devices call chardev_put() on any thread; everything else happens on the I/O loop.  It never blocks on a
  * descriptor and never sets O_NONBLOCK where others would see it: pipes and terminals are opened again through
  * /proc/self/fd, sockets are used with MSG_DONTWAIT, and where neither is possible a write follows only a poll that
  * said writable and is small enough for what that promises.  A descriptor is in the epoll set only while there is
@@ -86,10 +86,12 @@ static int reopen(const struct host *h, int fd, int mode)
 static int end_open(struct chardev *c, struct chardev_end *e, int fd, int mode, struct tvmm_error *err)
 {
 	const struct host *h = c->host;
-	const char *what = mode == O_RDONLY ? "console input" : "console output";
+	const char *way = mode == O_RDONLY ? "input" : "output";
+	char what[96];
 	struct stat st;
 	int flags, ret;
 
+	snprintf(what, sizeof(what), "%s %s", c->name, way);
 	ret = h->fstat(h, fd, &st);
 	flags = ret < 0 ? ret : h->fcntl(h, fd, F_GETFL, 0);
 	if (flags < 0)
@@ -121,6 +123,24 @@ static int end_open(struct chardev *c, struct chardev_end *e, int fd, int mode, 
 	}
 	end_watch(c, e, 0);
 	return 0;
+}
+
+/* The device hears of it first: it tells the guest of one peer's end before another one can come. */
+static void peer_lost(struct chardev *c)
+{
+	if (chardev_has_peer(c))
+		return;
+	c->in_ended = false;
+	if (c->peer)
+		c->peer(c->peer_arg);
+	if (c->lost)
+		c->lost(c->lost_arg);
+}
+
+static void both_close(struct chardev *c)
+{
+	end_close(c, &c->in);
+	end_close(c, &c->out);
 }
 
 /* ---- output ------------------------------------------------------------------------------------------------------- */
@@ -175,8 +195,8 @@ static void log_copy(struct chardev *c, uint8_t *p, size_t len)
 			len -= (size_t)n;
 		} else if (n != -EINTR) {
 			/* A log with a hole misleads; one that ends, and says so here, does not. */
-			log_line(c->log, TVMM_LOG_ERROR, "console log: cannot write (errno %d); the copy ends here",
-				 (int)-n);
+			log_line(c->log, TVMM_LOG_ERROR, "%s log: cannot write (errno %d); the copy ends here",
+				 c->name, (int)-n);
 			c->log_fd = -1;
 		}
 	}
@@ -200,8 +220,12 @@ static ssize_t out_write(struct chardev *c, uint8_t *p, size_t len)
 			return n;
 		/* A full file system may have room again; anything else stays broken. */
 		if (n != -ENOSPC && n != -EDQUOT) {
-			log_line(c->log, TVMM_LOG_WARN, "console: output is gone (errno %d)", (int)-n);
+			if (!c->one_socket || !c->lost) /* where peers come and go, it is nothing to tell */
+				log_line(c->log, TVMM_LOG_WARN, "%s: output is gone (errno %d)", c->name, (int)-n);
+			if (c->one_socket)
+				both_close(c);
 			end_close(c, e);
+			peer_lost(c);
 		}
 	}
 	pthread_mutex_lock(&c->lock);
@@ -305,6 +329,23 @@ static size_t in_room(struct chardev *c)
 	return room;
 }
 
+/*
+ * The end of input.  A peer on one socket may go on listening: its hang-up, which epoll tells whatever it is asked for,
+ * is waited for, once.
+ */
+static void in_end(struct chardev *c, uint32_t events)
+{
+	if (c->one_socket && c->out.src.fd >= 0 && !(events & (EPOLLHUP | EPOLLERR))) {
+		c->in_ended = true;
+		if (end_watch(c, &c->in, EPOLLET) == 0)
+			return;
+	}
+	if (c->one_socket)
+		both_close(c);
+	end_close(c, &c->in);
+	peer_lost(c);
+}
+
 /* One read.  The descriptor is ready, or direct. */
 static void in_pump(struct chardev *c, uint32_t events)
 {
@@ -327,7 +368,7 @@ static void in_pump(struct chardev *c, uint32_t events)
 		return;
 	}
 	if (n <= 0 && n != -EINTR && (n != -EAGAIN || e->direct)) {
-		end_close(c, e); /* the end of input */
+		in_end(c, events);
 		return;
 	}
 	if (n > 0)
@@ -340,18 +381,22 @@ static void in_ready(struct evsource *src, uint32_t events)
 {
 	struct chardev *c = container_of(src, struct chardev, in.src);
 
-	if (c->in.src.events) /* as above */
+	if (!c->in.src.events) /* as above */
+		return;
+	if (!c->in_ended)
 		in_pump(c, events);
+	else if (events & (EPOLLHUP | EPOLLERR))
+		in_end(c, events);
 }
 
 static void in_resume(struct chardev *c)
 {
-	if (c->in.src.fd < 0 || c->in.src.events || !in_room(c))
+	if (c->in.src.fd < 0 || c->in.src.events || c->in_ended || !in_room(c))
 		return;
 	if (c->in.direct)
 		in_pump(c, 0);
 	else if (end_watch(c, &c->in, EPOLLIN) < 0)
-		end_close(c, &c->in);
+		in_end(c, EPOLLERR);
 }
 
 void chardev_rx_ready(struct chardev *c)
@@ -370,12 +415,42 @@ static void kicked(struct evbell *b)
 	in_resume(c);
 }
 
-int chardev_init(struct chardev *c, struct evloop *loop, struct log *log, int in_fd, int out_fd, int log_fd,
-		 struct tvmm_error *err)
+bool chardev_has_peer(const struct chardev *c)
+{
+	return c->in.src.fd >= 0 || c->out.src.fd >= 0;
+}
+
+int chardev_attach(struct chardev *c, int fd)
+{
+	size_t len;
+	int ret;
+
+	for (unsigned i = 0; i < 2; i++) { /* it may wrap; what the guest adds meanwhile is the new peer's */
+		ring_peek(c, &len);
+		if (len)
+			ring_advance(c, (size_t)out_write(c, NULL, len));
+	}
+	ret = c->host->fcntl(c->host, fd, F_DUPFD_CLOEXEC, 3);
+	if (ret < 0) {
+		c->host->close(c->host, fd);
+		return ret;
+	}
+	c->in = (struct chardev_end){ .src = { .fd = fd, .ready = in_ready }, .is_socket = true, .chunk = CHUNK_ANY };
+	c->out = (struct chardev_end){ .src = { .fd = ret, .ready = out_ready }, .is_socket = true, .chunk = CHUNK_ANY };
+	c->one_socket = true;
+	if (c->peer)
+		c->peer(c->peer_arg);
+	set_paused(c, false);
+	evbell_ring(&c->kick);
+	return 0;
+}
+
+int chardev_init(struct chardev *c, const char *name, struct evloop *loop, struct log *log, int in_fd, int out_fd,
+		 int log_fd, struct tvmm_error *err)
 {
 	int ret;
 
-	*c = (struct chardev){ .loop = loop, .host = loop->host, .log = log, .log_fd = log_fd };
+	*c = (struct chardev){ .name = name, .loop = loop, .host = loop->host, .log = log, .log_fd = log_fd };
 	c->in.src = (struct evsource){ .fd = -1, .ready = in_ready };
 	c->out.src = (struct evsource){ .fd = -1, .ready = out_ready };
 	ret = evbell_init(&c->kick, loop, kicked, err);
@@ -390,6 +465,7 @@ int chardev_init(struct chardev *c, struct evloop *loop, struct log *log, int in
 		chardev_fini(c);
 		return ret;
 	}
+	c->one_socket = in_fd == out_fd && c->in.is_socket;
 	evbell_ring(&c->kick); /* the loop starts to read when it runs: the receiver is known by then */
 	return 0;
 }

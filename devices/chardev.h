@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * chardev.h - the console's byte stream between the guest's consoles and host descriptors, with back-pressure.
+ * chardev.h - a byte stream between the guest (its consoles, a named port) and host descriptors, with back-pressure.
  *
  * Output: any thread puts bytes into a fixed ring; the I/O loop writes them out, without ever blocking and without
  * setting O_NONBLOCK on a description it shares with others.  When the ring is full chardev_put() takes fewer bytes, and
  * chardev_room() tells when there is space again.  A copy goes to the log file, if there is one.  A peer that is gone
  * (EPIPE, EIO) costs nothing more: output is dropped and counted.
  * Input: the loop reads when the one receiver says it has room, so nothing is buffered without bound.
+ *
+ * A peer on one socket may stop sending and still listen; it is gone when it has closed both ways.  chardev_attach() then
+ * gives the stream another one.
  */
 #ifndef TVMM_DEVICES_CHARDEV_H
 #define TVMM_DEVICES_CHARDEV_H
@@ -36,10 +39,13 @@ struct chardev_end {
 };
 
 struct chardev {
+	const char *name; /* "console", for messages; the owner's storage */
 	struct evloop *loop;
 	const struct host *host;
 	struct log *log;
 	struct chardev_end in, out;
+	bool one_socket;           /* both ends are the same one's: they go together */
+	bool in_ended;             /* one_socket: the peer sends no more; in.src waits for its hang-up alone */
 	struct evbell kick;        /* bytes were put while the ring was empty, or the receiver has room again */
 	int log_fd;                /* -1: none; the caller's */
 	/* NULL: input is not read.  Changed on the loop, or before it runs; a new one calls chardev_rx_ready(). */
@@ -53,6 +59,14 @@ struct chardev {
 	/* Told on the loop, under no lock, when a ring that was short of room is half empty again; one per console. */
 	void (*drained[2])(void *arg);
 	void *drained_arg[2];
+	/*
+	 * Told on the loop, under no lock: the peer came, or is gone (chardev_has_peer()).  The first is the guest's device;
+	 * the second is told only of a loss, after it, and may attach another peer, but not at once.
+	 */
+	void (*peer)(void *arg);
+	void *peer_arg;
+	void (*lost)(void *arg);
+	void *lost_arg;
 
 	pthread_mutex_t lock;      /* guards what follows; leaf */
 	size_t head, used;         /* ring[head ..] holds USED bytes; only the loop takes them out */
@@ -66,8 +80,8 @@ struct chardev {
  * FDs are borrowed for the call: what is needed of IN_FD and OUT_FD is opened again or duplicated.  -1: no input, or
  * output is dropped.  LOG_FD stays the caller's, until chardev_fini().
  */
-int chardev_init(struct chardev *c, struct evloop *loop, struct log *log, int in_fd, int out_fd, int log_fd,
-		 struct tvmm_error *err);
+int chardev_init(struct chardev *c, const char *name, struct evloop *loop, struct log *log, int in_fd, int out_fd,
+		 int log_fd, struct tvmm_error *err);
 void chardev_fini(struct chardev *c);
 
 /* Queues up to LEN bytes; returns how many it took.  Taking fewer is followed by a call of drained.  Any thread. */
@@ -76,6 +90,15 @@ size_t chardev_room(struct chardev *c);
 
 /* The receiver has room again: read on.  Any thread. */
 void chardev_rx_ready(struct chardev *c);
+
+/* Is there anybody at the other end, in either direction?  Loop thread. */
+bool chardev_has_peer(const struct chardev *c);
+
+/*
+ * A connected stream socket becomes the peer of a stream that has none; what was still to be said to the last one is
+ * dropped.  Takes FD, also when it fails.  Loop thread.
+ */
+int chardev_attach(struct chardev *c, int fd);
 
 /* Loop thread, or when the loop has ended: writes out what is queued, waiting at most TIMEOUT_MS for a slow peer. */
 void chardev_drain(struct chardev *c, int timeout_ms);

@@ -48,9 +48,9 @@ static void build(unsigned which)
 	g.fh.stream_mode = modes[which];
 	g.fh.reopens = which != 3;
 	g.fh.out = sink;
-	FUZZ_ASSERT(!chardev_init(&chr, &g.loop, &g.log, FUZZ_FD_IN, FUZZ_FD_OUT, -1, NULL));
+	FUZZ_ASSERT(!chardev_init(&chr, "console", &g.loop, &g.log, FUZZ_FD_IN, FUZZ_FD_OUT, -1, NULL));
 	virtio_console_init(&con, "console", &chr, &g.mem, &g.loop, &g.log);
-	chr.rx = &con.rx;
+	chr.rx = &con.port[0].rx;
 	fuzz_add(&g, &con.dev);
 	fuzz_keep(w, &chr, offsetof(struct chardev, ring));
 	fuzz_keep(w, &con, sizeof(con));

@@ -59,7 +59,7 @@ static void build(void)
 	memset(&pio, 0, sizeof(pio));
 	FUZZ_ASSERT(!evloop_init(&loop, &fh.h, NULL));
 	log_init(&logger, &fh.h, log_fn, NULL, TVMM_LOG_WARN);
-	FUZZ_ASSERT(!chardev_init(&chr, &loop, &logger, FUZZ_FD_IN, FUZZ_FD_OUT, -1, NULL));
+	FUZZ_ASSERT(!chardev_init(&chr, "console", &loop, &logger, FUZZ_FD_IN, FUZZ_FD_OUT, -1, NULL));
 	line.set = line_set;
 	uart_init(&uart, &line, &chr);
 	chr.rx = &uart.rx;

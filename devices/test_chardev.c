@@ -90,7 +90,7 @@ static struct rig *rig_new(int in, int out, int log)
 	r->open_fds = count_fds();
 	test_host_init(&r->th);
 	ck_assert_int_eq(evloop_init(&r->l, &r->th.h, NULL), 0);
-	ck_assert_int_eq(chardev_init(&r->c, &r->l, NULL, in, out, log, NULL), 0);
+	ck_assert_int_eq(chardev_init(&r->c, "console", &r->l, NULL, in, out, log, NULL), 0);
 	r->sink.rx = (struct chardev_rx){ sink_room, sink_input };
 	r->c.rx = &r->sink.rx;
 	r->c.drained[0] = on_drained;
@@ -210,7 +210,7 @@ static void stuck_then_read(int out, int peer, bool reopen_fails)
 		test_host_init(&r->th);
 		test_host_fail(&r->th, OP_OPEN, 1, EACCES);
 		ck_assert_int_eq(evloop_init(&r->l, &r->th.h, NULL), 0);
-		ck_assert_int_eq(chardev_init(&r->c, &r->l, NULL, -1, out, -1, NULL), 0);
+		ck_assert_int_eq(chardev_init(&r->c, "console", &r->l, NULL, -1, out, -1, NULL), 0);
 		ck_assert_uint_lt(r->c.out.chunk, CHARDEV_RING);
 		r->c.drained[1] = on_drained;
 		r->c.drained_arg[1] = &r->drained;
@@ -792,7 +792,7 @@ START_TEST(every_failure_of_init)
 		test_host_init(&th);
 		ck_assert_int_eq(evloop_init(&l, &th.h, NULL), 0);
 		test_host_fail(&th, OP_ANY, at, ENOMEM);
-		ret = chardev_init(c, &l, NULL, in[0], out[1], -1, &err);
+		ret = chardev_init(c, "console", &l, NULL, in[0], out[1], -1, &err);
 		done = th.calls[OP_ANY] < at;
 		if (ret)
 			ck_assert_uint_gt(strlen(err.message), 0);

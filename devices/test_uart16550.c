@@ -42,7 +42,7 @@ static struct rig *rig_new(void)
 	r->irq.set = set_irq;
 	test_host_init(&r->th);
 	ck_assert_int_eq(evloop_init(&r->l, &r->th.h, NULL), 0);
-	ck_assert_int_eq(chardev_init(&r->c, &r->l, NULL, in[0], out[1], -1, NULL), 0);
+	ck_assert_int_eq(chardev_init(&r->c, "console", &r->l, NULL, in[0], out[1], -1, NULL), 0);
 	close(in[0]);
 	close(out[1]);
 	r->in = in[1];

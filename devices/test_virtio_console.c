@@ -25,13 +25,13 @@ static struct rig *rig_new(void)
 
 	ck_assert_int_eq(pipe(in) | pipe(out), 0);
 	td_init(&r->t);
-	ck_assert_int_eq(chardev_init(&r->chr, &r->t.loop, NULL, in[0], out[1], -1, NULL), 0);
+	ck_assert_int_eq(chardev_init(&r->chr, "console", &r->t.loop, NULL, in[0], out[1], -1, NULL), 0);
 	close(in[0]);
 	close(out[1]);
 	r->in = in[1];
 	r->out = out[0];
 	virtio_console_init(&r->con, "console", &r->chr, &r->t.mem, &r->t.loop, &r->t.log);
-	r->chr.rx = &r->con.rx;
+	r->chr.rx = &r->con.port[0].rx;
 	td_start(&r->t, &r->con.dev, VIRTIO_F_EVENT_IDX);
 	return r;
 }

@@ -40,6 +40,8 @@ static const struct opt table[] = {
 	{ OPT_CONFIG, 0, "no-defaults", {}, NULL, "Machine", "pass the kernel's command line exactly as given", RUN },
 	{ OPT_CONFIG, 0, "console", {}, "stdio|file=FILE|fd=IN[:OUT]|none", "Console",
 	  "where the guest's console goes; default stdio", RUN },
+	{ OPT_CONFIG, 0, "port", {}, "NAME,socket=PATH|file=FILE|fd=IN[:OUT]", "Console",
+	  "a named stream to the guest, /dev/virtio-ports/NAME;\nrepeatable", RUN },
 	{ OPT_CONFIG, 0, "console-log", {}, "FILE", "Console", "append a copy of the console's output", RUN },
 	{ OPT_CONFIG, 0, "vsock", {}, "uds=FILE[,cid=N]", "Machine",
 	  "sockets between guest and host; clients of FILE say\nCONNECT PORT", RUN },

@@ -4,7 +4,7 @@
  *
  * One table gives each key its function.  A list value is "PATH[,key[=value]]...": the first element is the path, ",,"
  * stands for a comma, "key" is "key=on".  What is unknown is refused, with the nearest known word as the hint.  A key
- * given again adds to the list keys (initrd, append, disk, net) and replaces the others.  A call that fails changes nothing.
+ * given again adds to the list keys (initrd, append, disk, net, port) and replaces the others.  A call that fails changes nothing.
  *
  * Called by the embedder on its own thread, before the machine exists.  Opens no file and asks the host nothing.
  */
@@ -16,6 +16,7 @@
 
 #include "bits.h"
 #include "config.h"
+#include "config_port.h"
 #include "config_words.h"
 #include "error.h"
 
@@ -184,20 +185,6 @@ static int set_cpus(struct tvmm_config *cfg, const char *value, struct tvmm_erro
 	return 0;
 }
 
-static int console_fds(struct config_console *console, char *value, struct tvmm_error *err)
-{
-	char *out = strchr(value, ':');
-	unsigned in_fd, out_fd;
-
-	if (out)
-		*out++ = '\0';
-	if (!value_uint(value, INT_MAX, &in_fd) || (out && !value_uint(out, INT_MAX, &out_fd)))
-		return err_set(err, TVMM_E_CONFIG, 0, "console", "fd needs one or two descriptor numbers, fd=IN[:OUT]");
-	console->in_fd = (int)in_fd;
-	console->out_fd = (int)(out ? out_fd : in_fd);
-	return 0;
-}
-
 static int console_parse(struct config_console *console, char *copy, struct tvmm_error *err)
 {
 	static const char *const kinds[] = { "stdio", "file", "fd", "none", NULL };
@@ -217,7 +204,7 @@ static int console_parse(struct config_console *console, char *copy, struct tvmm
 	case CONFIG_CONSOLE_FILE:
 		return value_path("console", value ? value : "", &console->path, err);
 	case CONFIG_CONSOLE_FD:
-		return console_fds(console, value ? value : copy + strlen(copy), err);
+		return value_fds("console", value ? value : copy + strlen(copy), &console->in_fd, &console->out_fd, err);
 	case CONFIG_CONSOLE_STDIO:
 	case CONFIG_CONSOLE_NONE:
 		break;
@@ -241,6 +228,26 @@ static int set_console(struct tvmm_config *cfg, const char *value, struct tvmm_e
 		free(cfg->console.path);
 		cfg->console = console;
 	}
+	return ret;
+}
+
+static int set_port(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
+{
+	struct config_port port;
+	int ret = config_port_parse(value, &port, err);
+
+	if (ret)
+		return ret;
+	if (cfg->port_count == CONFIG_PORTS_MAX)
+		ret = err_set(err, TVMM_E_CONFIG, 0, "port", "more than %d ports", CONFIG_PORTS_MAX);
+	for (unsigned i = 0; !ret && i < cfg->port_count; i++) {
+		if (!strcmp(cfg->ports[i].name, port.name))
+			ret = err_set(err, TVMM_E_CONFIG, 0, "port", "there is a port '%s' already", port.name);
+	}
+	if (ret)
+		free(port.path);
+	else
+		cfg->ports[cfg->port_count++] = port;
 	return ret;
 }
 
@@ -369,11 +376,11 @@ static int set_no_defaults(struct tvmm_config *cfg, const char *value, struct tv
 
 /* The names stand apart so that word_unknown() can look through them; the order of the two lists is the same. */
 static const char *const key_names[] = { "kernel",	"initrd", "append",    "disk",	   "net", "memory",	  "cpus", "console",
-					 "console-log", "name",	  "on-reboot", "on-panic", "no-defaults",
+					 "port", "console-log", "name",	  "on-reboot", "on-panic", "no-defaults",
 					 "modules",	"debug-exit", "control", "nested", "vsock", "profile", NULL };
 static int (*const key_setters[])(struct tvmm_config *cfg, const char *value, struct tvmm_error *err) = {
 	set_kernel,  set_initrd,      set_append, config_set_disk,	 set_net, set_memory,   set_cpus,
-	set_console, set_console_log, set_name,	  set_on_reboot, set_on_panic, set_no_defaults,
+	set_console, set_port, set_console_log, set_name,	  set_on_reboot, set_on_panic, set_no_defaults,
 	set_modules, set_debug_exit,  set_control,
 	set_nested, config_set_vsock, config_set_profile,
 };
@@ -405,6 +412,8 @@ void tvmm_config_free(struct tvmm_config *cfg)
 		config_disk_free(&cfg->disks[i]);
 	free(cfg->kernel);
 	free(cfg->append);
+	for (unsigned i = 0; i < cfg->port_count; i++)
+		free(cfg->ports[i].path);
 	free(cfg->console.path);
 	free(cfg->console_log);
 	free(cfg->modules);
@@ -423,7 +432,7 @@ int tvmm_config_set(struct tvmm_config *cfg, const char *key, const char *value,
 		i++;
 	if (!key_names[i])
 		return word_unknown(err, word_show(key).s, "unknown key", key, key_names,
-				"kernel, initrd, append, disk, net, memory, cpus, console, console-log, name, on-reboot, "
+				"kernel, initrd, append, disk, net, memory, cpus, console, port, console-log, name, on-reboot, "
 				"on-panic, no-defaults, modules, debug-exit, control, nested, vsock, profile");
 	if (!value && key_setters[i] != set_no_defaults && key_setters[i] != set_debug_exit)
 		return err_set(err, TVMM_E_CONFIG, 0, key, "a value is missing");

@@ -19,6 +19,9 @@ enum {
 	CONFIG_INITRDS_MAX = 16,
 	CONFIG_CPUS_MAX = 255,   /* an 8-bit APIC id, less the broadcast; KVM may allow fewer */
 	CONFIG_SERIAL_MAX = 20,  /* virtio 1.2, 5.2.6: VIRTIO_BLK_T_GET_ID */
+	CONFIG_PORTS_MAX = 7,    /* two queues each, and two for control, of the 16 that a device has */
+	CONFIG_PORT_NAME_MAX = 63,
+	CONFIG_SOCKET_PATH_MAX = 107,
 	CONFIG_NAME_MAX = 63,    /* fits a thread name's prefix, a file name and a host name */
 	CONFIG_ROOT_PART_MAX = 128,
 };
@@ -53,6 +56,16 @@ struct config_disk {
 	uint64_t burst_ns;
 };
 
+/* In the order of config_port.c's words. */
+enum config_port_kind { CONFIG_PORT_SOCKET, CONFIG_PORT_FILE, CONFIG_PORT_FD };
+
+struct config_port {
+	char name[CONFIG_PORT_NAME_MAX + 1];
+	enum config_port_kind kind;
+	char *path;        /* SOCKET: listened at; FILE: appended to */
+	int in_fd, out_fd; /* FD: the caller's, never closed; -1 otherwise */
+};
+
 struct config_console {
 	enum config_console_kind kind;
 	char *path;  /* FILE: output only */
@@ -75,6 +88,8 @@ struct tvmm_config {
 	unsigned weight;     /* 1..CONFIG_WEIGHT_MAX */
 	unsigned cpus;
 	struct config_console console;
+	struct config_port ports[CONFIG_PORTS_MAX];
+	unsigned port_count;
 	char *console_log;                  /* NULL unless given */
 	char *modules;                      /* where kernel modules are sought; NULL: the host's own */
 	char *control;                      /* path of the control socket; NULL: none */

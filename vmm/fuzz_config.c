@@ -12,7 +12,7 @@ const char fuzz_name[] = "config";
 
 static const char *const keys[] = {
 	"kernel",  "initrd",      "append",   "disk",        "memory",   "cpus",        "console", "console-log",
-	"name",	   "on-reboot",   "on-panic", "no-defaults", "modules",  "net",  "disk",        "vsock", "memory",
+	"name",	   "on-reboot",   "on-panic", "no-defaults", "modules",  "net",  "disk",        "vsock", "port", "memory",
 };
 static const char *const words[] = {
 	",ro", ",root", "=on", "=off", ",serial=", "fd=", "file=", "stdio", "none", "exit", "stay", "restart", "path=",

@@ -23,6 +23,7 @@ enum { SLOT_HOST_BRIDGE, SLOT_CONSOLE, SLOT_RNG, SLOT_BALLOON, SLOT_VSOCK, SLOT_
 
 /* Interfaces have the last ones: a guest names them after their slots, so another disk must not move them. */
 #define SLOT_FIRST_NET (PCI_MAX_FUNCS - CONFIG_NETS_MAX)
+#define SLOT_PORTS (SLOT_FIRST_NET - 1)
 
 static void power_event(void *arg, enum acpi_power_event ev)
 {
@@ -80,6 +81,8 @@ static int build_virtio(struct machine *m, struct tvmm_error *err)
 {
 	int ret = m->has_vcon ? plug(m, &m->vcon_pci, &m->vcon.dev, SLOT_CONSOLE, err) : 0;
 
+	if (!ret && m->n_ports)
+		ret = plug(m, &m->ports_pci, &m->ports.dev, SLOT_PORTS, err);
 	if (!ret)
 		ret = plug(m, &m->rng_pci, &m->rng.dev, SLOT_RNG, err);
 	if (!ret && m->memctl.balloon)
@@ -108,7 +111,16 @@ static void choose_consoles(struct machine *m)
 		virtio_console_resize(&m->vcon, m->console_cols, m->console_rows);
 	}
 	cmdline_last(m->cmdline.text, "console", last, sizeof(last));
-	m->console.rx = m->has_vcon && !strncmp(last, "hvc", 3) ? &m->vcon.rx : &m->uart.rx;
+	m->console.rx = m->has_vcon && !strncmp(last, "hvc", 3) ? &m->vcon.port[0].rx : &m->uart.rx;
+}
+
+static void build_ports(struct machine *m)
+{
+	if (!m->n_ports)
+		return;
+	virtio_ports_init(&m->ports, "ports", &m->mem, &m->loop, &m->log);
+	for (unsigned i = 0; i < m->n_ports; i++)
+		virtio_ports_add(&m->ports, m->port[i].name, &m->port[i].chr);
 }
 
 /* Its queues have no bells: they are worked on in the exit (virtio_balloon.c). */
@@ -166,6 +178,7 @@ static int build_devices(struct machine *m, struct tvmm_error *err)
 	/* A host bridge at 00:00.0 is what every operating system expects to find first.  The id is Red Hat's for QEMU's. */
 	pci_func_init(&m->pci, &m->host_bridge, SLOT_HOST_BRIDGE, "host bridge", 0x1b36, 0x0008, 0x060000, 0, 0x1af4, 0x1100);
 	choose_consoles(m);
+	build_ports(m);
 	virtio_rng_init(&m->rng, "rng", &m->mem, &m->loop, &m->log);
 	if (m->vsock_hub)
 		virtio_vsock_init(&m->vsock, "vsock", m->vsock_hub, &m->mem, &m->loop, &m->log);
@@ -225,6 +238,8 @@ static int map_devices(struct machine *m, struct tvmm_error *err)
 		ret = map_bells(m, &m->vcon_pci, err);
 	if (!ret && m->vsock_hub)
 		ret = map_bells(m, &m->vsock_pci, err);
+	if (!ret && m->n_ports)
+		ret = map_bells(m, &m->ports_pci, err);
 	for (unsigned i = 0; !ret && i < m->n_disks; i++)
 		ret = map_bells(m, &m->disk[i].pci, err);
 	for (unsigned i = 0; !ret && i < m->n_nets; i++)
@@ -404,6 +419,8 @@ void guest_quiesce(struct machine *m)
 		return;
 	if (m->has_vcon)
 		virtio_set_status(&m->vcon.dev, 0);
+	if (m->n_ports)
+		virtio_set_status(&m->ports.dev, 0);
 	virtio_set_status(&m->rng.dev, 0);
 	if (m->vsock_hub)
 		virtio_set_status(&m->vsock.dev, 0);
@@ -427,6 +444,10 @@ void guest_destroy(struct machine *m)
 	if (m->has_vcon) {
 		virtio_pci_fini(&m->vcon_pci);
 		virtio_console_fini(&m->vcon);
+	}
+	if (m->n_ports) {
+		virtio_pci_fini(&m->ports_pci);
+		virtio_console_fini(&m->ports);
 	}
 	virtio_pci_fini(&m->rng_pci);
 	virtio_rng_fini(&m->rng);

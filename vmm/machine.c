@@ -157,7 +157,7 @@ static int open_console(struct machine *m, const struct tvmm_config *cfg, struct
 		if (m->log_fd < 0)
 			return m->log_fd;
 	}
-	ret = chardev_init(&m->console, &m->loop, &m->log, in, out, m->log_fd, err);
+	ret = chardev_init(&m->console, "console", &m->loop, &m->log, in, out, m->log_fd, err);
 	if (ret)
 		return ret;
 	m->console_ok = true;
@@ -304,7 +304,9 @@ static int create_host_half(struct machine *m, const struct tvmm_config *cfg, st
 		ret = machine_nets_open(m, cfg, err);
 	if (!ret)
 		ret = open_vsock(m, cfg, err);
-	return ret ? ret : open_console(m, cfg, err);
+	if (!ret)
+		ret = open_console(m, cfg, err);
+	return ret ? ret : machine_ports_open(&m->port, &m->n_ports, cfg, m->host, &m->loop, &m->log, err);
 }
 
 /* What this host is decides how the machine is built. */
@@ -393,6 +395,7 @@ void machine_destroy(struct machine *m)
 	machine_finish(m);
 	guest_destroy(m);
 	kvm_close(&m->kvm);
+	machine_ports_close(m->port, m->n_ports, m->host);
 	if (m->console_ok)
 		chardev_fini(&m->console);
 	memctl_fini(&m->memctl);
@@ -539,6 +542,7 @@ static void finish_on_loop(void *arg)
 
 	guest_quiesce(m);
 	chardev_drain(&m->console, DRAIN_MS);
+	machine_ports_drain(m->port, m->n_ports, DRAIN_MS);
 }
 
 void machine_finish(struct machine *m)

@@ -30,6 +30,7 @@
 #include "kvm.h"
 #include "kvm_stats.h"
 #include "log.h"
+#include "machine_ports.h"
 #include "memctl.h"
 #include "panic_watch.h"
 #include "passt.h"
@@ -102,6 +103,8 @@ struct machine {
 	struct disk_engine disk_engine; /* when there are disks */
 	struct machine_disk *disk;
 	unsigned n_disks;
+	struct machine_port *port;
+	unsigned n_ports;
 	struct machine_net *net;
 	unsigned n_nets;
 	struct vsock_hub *vsock_hub; /* NULL: no vsock */
@@ -123,6 +126,8 @@ struct machine {
 	bool has_vcon;
 	struct virtio_console vcon;
 	struct virtio_pci vcon_pci;
+	struct virtio_console ports; /* if n_ports */
+	struct virtio_pci ports_pci;
 	struct virtio_rng rng;
 	struct virtio_pci rng_pci;
 	struct virtio_vsock vsock;

@@ -157,7 +157,7 @@ START_TEST(keys)
 	refuses("mmeory", "x", "mmeory", "unknown key 'mmeory'", "did you mean 'memory'?");
 	refuses("kernel", NULL, "kernel", "a value is missing", "");
 	refuses("\x1b[zz\n", "x", "?[zz?", "unknown key '?[zz?'",
-		"known are: kernel, initrd, append, disk, net, memory, cpus, console, console-log, name, on-reboot, on-panic, "
+		"known are: kernel, initrd, append, disk, net, memory, cpus, console, port, console-log, name, on-reboot, on-panic, "
 		"no-defaults, modules, debug-exit, control, nested, vsock, profile");
 	ck_assert_int_eq(tvmm_config_set(NULL, "kernel", "x", &err), -EINVAL);
 	ck_assert_int_eq(tvmm_config_set(cfg, NULL, "x", &err), -EINVAL);
@@ -415,6 +415,41 @@ START_TEST(together)
 }
 END_TEST
 
+START_TEST(ports)
+{
+	static const char others[] = "known are: socket=PATH, file=PATH, fd=IN[:OUT]";
+	char name[8], deep[160] = "p,socket=";
+
+	fresh();
+	takes("port", "org.qemu.guest_agent.0,socket=/tmp/qga");
+	takes("port", "log,file=a,,b");
+	takes("port", "pair,fd=3:4");
+	ck_assert_uint_eq(cfg->port_count, 3);
+	ck_assert_str_eq(cfg->ports[1].path, "a,b");
+	ck_assert_int_eq(cfg->ports[2].in_fd, 3);
+	ck_assert_int_eq(cfg->ports[2].out_fd, 4);
+	refuses("port", "log,file=c", "port", "there is a port 'log' already", "");
+	refuses("port", ",file=c", "port", "a port's name has 1 to 63 characters", "");
+	refuses("port", "a/b,file=c", "port", "'a/b' is no name of letters, digits, '-', '_' and '.'", "");
+	refuses("port", "..,file=c", "port", "'..' is no name of letters, digits, '-', '_' and '.'", "");
+	refuses("port", "p", "port", "port 'p' has no other end", "add one of socket=PATH, file=PATH, fd=IN[:OUT]");
+	refuses("port", "p,sock=x", "port", "unknown key 'sock'", "did you mean 'socket'?");
+	refuses("port", "p,zzzzzzzz", "port", "unknown key 'zzzzzzzz'", others);
+	refuses("port", "p,file", "port", "key 'file' needs a value", "");
+	refuses("port", "p,file=", "port", "the path is empty", "");
+	refuses("port", "p,fd=x", "port", "fd needs one or two descriptor numbers, fd=IN[:OUT]", "");
+	refuses("port", "p,file=a,fd=1", "port", "port 'p' has more than one other end: 'fd=1'", "");
+	memset(deep + 9, 'x', 108);
+	refuses("port", deep, "port", "the socket's path has 108 bytes; the most is 107", "");
+	for (unsigned i = 3; i < CONFIG_PORTS_MAX; i++) {
+		snprintf(name, sizeof(name), "p%u,fd=0", i);
+		takes("port", name);
+	}
+	refuses("port", "one,fd=0", "port", "more than 7 ports", "");
+	done();
+}
+END_TEST
+
 START_TEST(nets)
 {
 	static const uint8_t mac[6] = { 2, 0xab, 0xcd, 0xef, 0, 1 };
@@ -496,7 +531,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { defaults, scalars, keys, sizes, memory_keys, lists, disks, consoles, debug_exit,
-				       long_values, together, nets, nets_refused, NULL };
+				       long_values, together, nets, ports, nets_refused, NULL };
 
 	return test_main("config", tests);
 }

@@ -79,6 +79,8 @@ TVMM_API void tvmm_config_free(struct tvmm_config *cfg); /* NULL is fine */
  *	                        bytes the guest sees; a bare number is MiB; K, M, G, T are binary
  *	cpus N                  virtual CPUs
  *	console stdio|file=PATH|fd=IN[:OUT]|none
+ *	port NAME,socket=PATH|file=PATH|fd=IN[:OUT]
+ *	                        repeatable; a named virtio port, /dev/virtio-ports/NAME in Linux
  *	console-log PATH        a copy of all console output, appended to the file
  *	vsock uds=PATH[,cid=N]  a socket device; PATH is its unix socket, CID the guest's address, 3 unless given.  A client that
  *	                        writes "CONNECT PORT\n" to PATH reaches a port of the guest, and a guest's connection to
