@@ -150,6 +150,15 @@ static void find_guests(struct tvmm_probe *p, const struct snapshot *s, const st
 {
 	struct tvmm_finding *f;
 
+	if (p->runs_stock_kernel && m->late) {
+		find(p, TVMM_PASS, "guests", "stock Linux kernels can run, by the CPU's %s: the probe guest was too slow to try all of it",
+		     p->backend == TVMM_BACKEND_VMX ? "VMX" : "SVM");
+		return;
+	}
+	if (m->late) {
+		find(p, TVMM_WARN, "guests", "it is not known whether stock Linux kernels can run: the probe guest was lost (%s)", m->why);
+		return;
+	}
 	if (m->stock) {
 		find(p, TVMM_PASS, "guests", "stock Linux kernels can run: a probe guest ran FXSAVE64 and CMPXCHG16B in ring 0");
 		return;
@@ -198,12 +207,15 @@ static void find_nested(struct tvmm_probe *p, const struct snapshot *s)
 void classify(struct tvmm_probe *p, const struct snapshot *s, const struct measurement *m, const struct tvmm_error *kvm_err)
 {
 	const char *module, *flag = s->vmx ? "vmx" : s->svm ? "svm" : NULL;
+	bool hardware;
 
 	p->backend = classify_backend(s, &module);
 	snprintf(p->backend_name, sizeof(p->backend_name), "%s", module);
 	p->kvm_api = s->api;
 	p->kvm_usable = m->ran;
-	p->runs_stock_kernel = m->stock;
+	/* Hardware runs what kernels run; a probe that got somewhere on it, and no further in its time, was only slow. */
+	hardware = p->backend == TVMM_BACKEND_VMX || p->backend == TVMM_BACKEND_SVM;
+	p->runs_stock_kernel = m->stock || (m->late && m->exit_user_ns && hardware);
 	p->exit_ns = m->exit_ns;
 	p->exit_user_ns = m->exit_user_ns;
 	p->fault_ns = m->fault_ns;

@@ -15,6 +15,7 @@
 /* What the probe guest did.  Times are 0 where they were not measured. */
 struct measurement {
 	bool ran;                 /* it ran at all: KVM makes VMs */
+	bool late;                /* it was still running when its time was over: slow, or hung */
 	bool stock;               /* it got through what a stock kernel executes in ring 0 */
 	uint32_t exit_ns, exit_user_ns, fault_ns;
 	char why[160];            /* where it did not get through: what stopped it */

@@ -25,6 +25,8 @@
 #define AT_NESTED   { .ran = true, .stock = true, .exit_ns = 9000, .exit_user_ns = 14000, .fault_ns = 21000 }
 #define AT_EMULATED { .ran = true, .stock = true, .exit_ns = 90000, .exit_user_ns = 140000, .fault_ns = 110000 }
 #define AT_PVM      { .ran = true, .exit_ns = 2500, .exit_user_ns = 8000, .fault_ns = 4500, .why = "vCPU 0 stopped at CMPXCHG16B" }
+#define AT_TIMEOUT  { .ran = true, .late = true, .exit_ns = 260000, .exit_user_ns = 250000, .why = "it did not come back in time" }
+#define AT_HUNG     { .ran = true, .late = true, .why = "it did not come back in time" }
 #define AT_NOTHING  { .ran = true, .stock = true }
 
 static const struct {
@@ -78,6 +80,12 @@ static const struct {
 	  TVMM_COST_NESTED, true, true, { "CPUID tells of no hypervisor, but DMI says VMware, Inc." } },
 	{ "not measured", { AMD, SVM_OK, KERNEL }, AT_NOTHING, TVMM_ON_METAL, 0, TVMM_BACKEND_SVM, TVMM_COST_UNKNOWN, true, true,
 	  { "not measured" } },
+	{ "too slow to try all", { AMD, SVM_OK, KERNEL, IN("KVMKVMKVM"), .tinyvmm_depth = 2 }, AT_TIMEOUT, TVMM_ON_TINYVMM, 2,
+	  TVMM_BACKEND_SVM, TVMM_COST_EMULATED, true, true, { "stock Linux kernels can run, by the CPU's SVM" } },
+	{ "slow, and no hardware", { NONE, KERNEL, ON(KVM), ON(KVM_PVM), WORKS }, AT_TIMEOUT, TVMM_ON_METAL, 0, TVMM_BACKEND_SOFTWARE,
+	  TVMM_COST_EMULATED, false, false, { "it is not known whether stock Linux kernels can run" } },
+	{ "a vCPU that hangs", { AMD, SVM_OK, KERNEL }, AT_HUNG, TVMM_ON_METAL, 0, TVMM_BACKEND_SVM, TVMM_COST_UNKNOWN, false, true,
+	  { "it is not known whether stock Linux kernels can run: the probe guest was lost (it did not come back in time)" } },
 	{ "Hyper-V", { INTEL, VMX_OK, KERNEL, IN("Microsoft Hv") }, AT_NESTED, TVMM_ON_HYPERV, 1, TVMM_BACKEND_VMX, TVMM_COST_NESTED, true,
 	  true, { "a guest of Hyper-V," } },
 	{ "VMware", { INTEL, VMX_OK, KERNEL, IN("VMwareVMware") }, AT_NESTED, TVMM_ON_VMWARE, 1, TVMM_BACKEND_VMX, TVMM_COST_NESTED, true,
