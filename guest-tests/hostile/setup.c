@@ -122,7 +122,7 @@ static bool queues_that_are_not(struct target *t)
 	uint64_t c = t->v.common;
 	bool good = true;
 
-	for (unsigned q = t->n_queues; q < 0x10000; q = q < 40 ? q + 1 : q * 2 - 1) {
+	for (unsigned q = mmio_r16(c + VC_NUMQ); q < 0x10000; q = q < 40 ? q + 1 : q * 2 - 1) {
 		mmio_w16(c + VC_Q_SELECT, (uint16_t)q);
 		good = good && mmio_r16(c + VC_Q_SIZE) == 0;
 		mmio_w16(c + VC_Q_SIZE, 16);
