@@ -265,8 +265,8 @@ static int find_size(struct disk_raw *r, const char *path, uint64_t *size_out, u
 
 static int raw_refresh(struct disk *d, const char *name, struct tvmm_error *err)
 {
-	uint64_t size;
-	uint32_t block; /* of a device; the guest was told, and cannot be told anew */
+	uint64_t size = 0;
+	uint32_t block = 0; /* of a device; the guest was told, and cannot be told anew */
 	int ret = find_size(to_raw(d), name, &size, &block, err);
 
 	if (!ret && d->align && size % d->align)

@@ -184,7 +184,7 @@ static int refused(struct tvmm_client *c, const char *name, int params, struct t
 static int take_answer(struct tvmm_client *c, int timeout_ms, struct tvmm_error *err)
 {
 	char name[128];
-	size_t len;
+	size_t len = 0;
 	int ret = receive(c, timeout_ms, &len, err);
 
 	if (ret)
@@ -214,7 +214,7 @@ static int call(struct tvmm_client *c, const char *method, const char *parameter
 int tvmm_client_call(struct tvmm_client *c, const char *method, const char *parameters, const char **reply,
 		     struct tvmm_error *err)
 {
-	int params, ret = call(c, method, parameters, &params, err);
+	int params = -1, ret = call(c, method, parameters, &params, err);
 	const char *text = "{}";
 	size_t len = 2;
 
@@ -233,7 +233,7 @@ int tvmm_client_call(struct tvmm_client *c, const char *method, const char *para
 int tvmm_client_info(struct tvmm_client *c, struct tvmm_info *info, struct tvmm_error *err)
 {
 	struct tvmm_info now = { 0 };
-	int params, ret = call(c, "Describe", NULL, &params, err);
+	int params = -1, ret = call(c, "Describe", NULL, &params, err);
 
 	if (ret)
 		return ret;
@@ -245,7 +245,7 @@ int tvmm_client_info(struct tvmm_client *c, struct tvmm_info *info, struct tvmm_
 int tvmm_client_stats(struct tvmm_client *c, struct tvmm_stats *stats, struct tvmm_error *err)
 {
 	struct tvmm_stats now = { 0 };
-	int params, ret = call(c, "Describe", NULL, &params, err);
+	int params = -1, ret = call(c, "Describe", NULL, &params, err);
 
 	if (ret)
 		return ret;
@@ -256,7 +256,7 @@ int tvmm_client_stats(struct tvmm_client *c, struct tvmm_stats *stats, struct tv
 
 int tvmm_client_describe(struct tvmm_client *c, char *buf, size_t len, struct tvmm_error *err)
 {
-	int params, list, ret = call(c, "Describe", NULL, &params, err);
+	int params = -1, list, ret = call(c, "Describe", NULL, &params, err);
 	size_t n = 0;
 
 	if (!len)
@@ -279,7 +279,7 @@ int tvmm_client_describe(struct tvmm_client *c, char *buf, size_t len, struct tv
 int tvmm_client_memory(struct tvmm_client *c, struct tvmm_memory *memory, struct tvmm_error *err)
 {
 	struct tvmm_memory now = { 0 };
-	int params, ret = call(c, "GetMemory", NULL, &params, err);
+	int params = -1, ret = call(c, "GetMemory", NULL, &params, err);
 
 	if (ret)
 		return ret;
@@ -290,7 +290,7 @@ int tvmm_client_memory(struct tvmm_client *c, struct tvmm_memory *memory, struct
 
 int tvmm_client_kvm_counters(struct tvmm_client *c, struct tvmm_counters *counters, struct tvmm_error *err)
 {
-	int params, list, ret;
+	int params = -1, list, ret;
 
 	if (counters->size != sizeof(*counters))
 		return err_set(err, TVMM_E_CONFIG, EINVAL, NULL, "struct tvmm_counters has another size");
@@ -311,7 +311,7 @@ int tvmm_client_kvm_counters(struct tvmm_client *c, struct tvmm_counters *counte
 
 int tvmm_client_metrics(struct tvmm_client *c, char *buf, size_t len, struct tvmm_error *err)
 {
-	int params, ret = call(c, "GetMetrics", NULL, &params, err);
+	int params = -1, ret = call(c, "GetMetrics", NULL, &params, err);
 
 	if (!ret && !json_decode(&c->doc, json_get(&c->doc, params, "text"), buf, len))
 		ret = err_set(err, TVMM_E_CONFIG, ENOBUFS, c->path, "the metrics need more room");
@@ -321,7 +321,7 @@ int tvmm_client_metrics(struct tvmm_client *c, char *buf, size_t len, struct tvm
 int tvmm_client_set_memory(struct tvmm_client *c, uint64_t bytes, struct tvmm_error *err)
 {
 	char parameters[64];
-	int params;
+	int params = -1;
 
 	snprintf(parameters, sizeof(parameters), "{\"bytes\":%lu}", bytes);
 	return call(c, "SetMemory", parameters, &params, err);
@@ -329,7 +329,7 @@ int tvmm_client_set_memory(struct tvmm_client *c, uint64_t bytes, struct tvmm_er
 
 int tvmm_client_trim_memory(struct tvmm_client *c, struct tvmm_error *err)
 {
-	int params;
+	int params = -1;
 
 	return call(c, "TrimMemory", NULL, &params, err);
 }
@@ -337,7 +337,7 @@ int tvmm_client_trim_memory(struct tvmm_client *c, struct tvmm_error *err)
 int tvmm_client_disk_refresh(struct tvmm_client *c, unsigned index, struct tvmm_error *err)
 {
 	char parameters[64];
-	int params;
+	int params = -1;
 
 	snprintf(parameters, sizeof(parameters), "{\"index\":%u}", index);
 	return call(c, "RefreshDisk", parameters, &params, err);
@@ -345,7 +345,7 @@ int tvmm_client_disk_refresh(struct tvmm_client *c, unsigned index, struct tvmm_
 
 int tvmm_client_request(struct tvmm_client *c, int request, struct tvmm_error *err)
 {
-	int params;
+	int params = -1;
 
 	if (request != TVMM_REQ_STOP && request != TVMM_REQ_POWER_BUTTON)
 		return err_set(err, TVMM_E_CONFIG, EINVAL, NULL, "request %d is not known", request);

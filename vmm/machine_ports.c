@@ -65,9 +65,13 @@ int machine_ports_open(struct machine_port **ports, unsigned *n, const struct tv
 
 void machine_ports_drain(struct machine_port *ports, unsigned n, int timeout_ms)
 {
-	const struct host *h = n ? ports->chr.host : NULL;
-	uint64_t end = h ? h->now_ns(h) + (uint64_t)timeout_ms * 1000000 : 0;
+	const struct host *h;
+	uint64_t end;
 
+	if (!n)
+		return;
+	h = ports->chr.host;
+	end = h->now_ns(h) + (uint64_t)timeout_ms * 1000000;
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t now = h->now_ns(h);
 
