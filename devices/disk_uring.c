@@ -69,6 +69,7 @@ int disk_uring_init(struct disk_uring *u, const struct host *host)
 {
 	/* Cooperative: a completion waits until we enter the kernel anyway, instead of interrupting us. */
 	struct io_uring_params p = { .flags = IORING_SETUP_COOP_TASKRUN };
+	unsigned workers[2] = { DISK_URING_WORKERS, DISK_URING_WORKERS }; /* for files, and for all else */
 	int ret;
 
 	*u = (struct disk_uring){ .host = host, .fd = -1 };
@@ -80,6 +81,9 @@ int disk_uring_init(struct disk_uring *u, const struct host *host)
 	if (u->fd < 0)
 		return u->fd;
 	ret = map_rings(u, &p);
+	/* The kernel's own threads, for what cannot be done without waiting.  Before Linux 5.15 it sets the limit itself. */
+	if (!ret)
+		host->uring_register(host, u->fd, IORING_REGISTER_IOWQ_MAX_WORKERS, workers, 2);
 	if (ret)
 		disk_uring_fini(u);
 	else

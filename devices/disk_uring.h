@@ -10,6 +10,7 @@
 #include "disk.h"
 
 #define DISK_URING_ENTRIES 256
+#define DISK_URING_WORKERS 4
 
 struct disk_uring {
 	const struct host *host;

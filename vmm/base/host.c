@@ -161,6 +161,11 @@ static int linux_uring_setup(const struct host *h, unsigned entries, struct io_u
 	return ret_int((int)syscall(SYS_io_uring_setup, entries, p)); /* always close-on-exec */
 }
 
+static int linux_uring_register(const struct host *h, int fd, unsigned op, void *arg, unsigned n)
+{
+	return ret_int((int)syscall(SYS_io_uring_register, fd, op, arg, n));
+}
+
 static int linux_uring_enter(const struct host *h, int fd, unsigned submit, unsigned wait, unsigned flags)
 {
 	return ret_int((int)syscall(SYS_io_uring_enter, fd, submit, wait, flags, NULL, 0));
@@ -297,6 +302,7 @@ const struct host *host_linux(void)
 		.pidfd_self = linux_pidfd_self,
 		.mincore = linux_mincore,
 		.uring_setup = linux_uring_setup,
+		.uring_register = linux_uring_register,
 		.uring_enter = linux_uring_enter,
 		.socket = linux_socket,
 		.bind = linux_bind,

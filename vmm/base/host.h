@@ -49,6 +49,7 @@ struct host {
 	int (*pidfd_self)(const struct host *h);
 	int (*mincore)(const struct host *h, void *addr, size_t len, unsigned char *vec);
 	int (*uring_setup)(const struct host *h, unsigned entries, struct io_uring_params *p);
+	int (*uring_register)(const struct host *h, int fd, unsigned op, void *arg, unsigned n);
 	int (*uring_enter)(const struct host *h, int fd, unsigned submit, unsigned wait, unsigned flags);
 	int (*socket)(const struct host *h, int domain, int type, int protocol); /* SOCK_CLOEXEC is added */
 	int (*bind)(const struct host *h, int fd, const struct sockaddr *addr, unsigned len);
