@@ -13,6 +13,7 @@
 declare -A PACKAGES=(
 	[build]="gcc libc6-dev linux-libc-dev meson ninja-build pkg-config"
 	[unit]="check libasan8 libubsan1"
+	[bare]="iproute2 strace"
 	[lint]="shellcheck clang-tidy cppcheck"
 	[fuzz]="clang llvm libclang-rt-14-dev ninja-build check pkg-config"
 	[kernel]="lz4 zstd xz-utils"
