@@ -9,11 +9,10 @@
 #include "chardev_listen.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include "bits.h"
+#include "unix_listen.h"
 
 static void stop_watching(struct chardev_listen *l)
 {
@@ -62,62 +61,24 @@ static void lost(void *arg)
 		log_line(l->chr->log, TVMM_LOG_ERROR, "%s: cannot listen any more", l->chr->name);
 }
 
-/* A socket that nobody listens at is what a killed process left. */
-static bool is_stale(const struct host *h, const struct sockaddr_un *sun)
-{
-	int fd = h->socket(h, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0), ret;
-
-	if (fd < 0)
-		return false;
-	ret = h->connect(h, fd, (const struct sockaddr *)sun, sizeof(*sun));
-	h->close(h, fd);
-	return ret == -ECONNREFUSED;
-}
-
-static int unix_listen(const struct host *h, const char *path)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	const struct sockaddr *addr = (const struct sockaddr *)&sun;
-	int ret, fd = h->socket(h, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-
-	if (fd < 0)
-		return fd;
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
-	ret = h->bind(h, fd, addr, sizeof(sun));
-	if (ret == -EADDRINUSE && is_stale(h, &sun)) {
-		ret = h->unlink(h, path);
-		ret = ret ? ret : h->bind(h, fd, addr, sizeof(sun));
-	}
-	if (!ret)
-		ret = h->listen(h, fd, 1);
-	if (!ret)
-		return fd;
-	h->close(h, fd);
-	return ret;
-}
-
 int chardev_listen_init(struct chardev_listen *l, struct chardev *chr, const char *path, struct tvmm_error *err)
 {
-	const struct host *h = chr->host;
+	char what[64];
 	int ret;
 
 	*l = (struct chardev_listen){ .src = { .fd = -1, .ready = arrived }, .chr = chr };
-	if (strlen(path) >= sizeof(l->path))
-		return err_set(err, TVMM_E_CONFIG, 0, chr->name, "the socket's path has %zu bytes; the most is %zu", strlen(path),
-			       sizeof(l->path) - 1);
-	ret = unix_listen(h, path);
-	if (ret < 0) {
-		err_set(err, TVMM_E_IO, -ret, path, "cannot listen at this socket for %s", chr->name);
-		if (ret == -EADDRINUSE)
-			err_hint(err, "another program listens there, or it is no socket");
+	snprintf(what, sizeof(what), "the socket of %s", chr->name);
+	ret = unix_address(&l->addr, path, 0, what, err);
+	if (ret)
 		return ret;
-	}
+	ret = unix_listen(chr->host, &l->addr, 1, false, what, err);
+	if (ret < 0)
+		return ret;
 	l->src.fd = ret;
-	snprintf(l->path, sizeof(l->path), "%s", path);
 	ret = watch(l);
 	if (ret) {
 		chardev_listen_fini(l);
-		return err_set(err, TVMM_E_IO, -ret, path, "cannot watch the socket for %s", chr->name);
+		return err_set(err, TVMM_E_IO, -ret, path, "cannot watch the socket of %s", chr->name);
 	}
 	chr->lost = lost;
 	chr->lost_arg = l;
@@ -134,6 +95,6 @@ void chardev_listen_fini(struct chardev_listen *l)
 	l->chr->lost = NULL;
 	stop_watching(l);
 	h->close(h, l->src.fd);
-	h->unlink(h, l->path);
+	h->unlink(h, l->addr.sun_path);
 	l->src.fd = -1;
 }

@@ -8,12 +8,13 @@
 #ifndef TVMM_DEVICES_CHARDEV_LISTEN_H
 #define TVMM_DEVICES_CHARDEV_LISTEN_H
 
+#include <sys/un.h>
 #include "chardev.h"
 
 struct chardev_listen {
 	struct evsource src; /* fd -1: does not listen */
 	struct chardev *chr;
-	char path[108];      /* a socket's address holds no more */
+	struct sockaddr_un addr;
 };
 
 /* Listens at PATH for CHR, which has no peer.  The loop does not run yet.  On failure there is nothing to finish. */

@@ -3,6 +3,7 @@
  * test_virtio_ports.c - named ports: what is told on the control queues, peers that come to a socket and go, bytes in both
  * directions while one side is closed or slow, and drivers that say nonsense.
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -392,18 +393,22 @@ START_TEST(sockets)
 	struct chardev_listen other;
 	struct tvmm_error err;
 	char path[80], deep[200];
+	struct stat st;
 	int fd;
 
 	ck_assert_int_eq(chardev_listen_init(&other, &r->chr[1], r->path, &err), -EADDRINUSE);
-	ck_assert_int_eq(access(r->path, F_OK), 0);
+	ck_assert_int_eq(err.code, TVMM_E_BUSY);
+	ck_assert(!stat(r->path, &st) && S_ISSOCK(st.st_mode) && (st.st_mode & 07777) == 0600);
 	memset(deep, 'x', sizeof(deep) - 1);
 	deep[sizeof(deep) - 1] = '\0';
-	ck_assert_int_eq(chardev_listen_init(&other, &r->chr[1], deep, &err), -EINVAL);
+	ck_assert_int_eq(chardev_listen_init(&other, &r->chr[1], deep, &err), -ENAMETOOLONG);
+	ck_assert_str_eq(err.message, "the socket of port b's path is too long");
 	/* What a killed process left is replaced; a file that is no socket is not. */
 	snprintf(path, sizeof(path), "%s.old", r->path);
-	fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&(struct sockaddr_un){ .sun_family = AF_UNIX }, 2), 0);
-	close(fd);
+	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	ck_assert_int_eq(chardev_listen_init(&other, &r->chr[1], path, &err), -EEXIST);
+	ck_assert_str_eq(err.message, "there is a file where the socket of port b is to be");
+	ck_assert_int_eq(unlink(path), 0);
 	{
 		struct sockaddr_un sun = { .sun_family = AF_UNIX };
 

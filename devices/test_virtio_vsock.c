@@ -513,11 +513,14 @@ START_TEST(listening)
 	struct tvmm_error err = { 0 };
 	struct vsock_hub *other = malloc(sizeof(*other));
 	char path[200];
+	struct stat st;
 	int fd;
 
-	ck_assert_int_eq(vsock_hub_init(other, r->path, CID, &r->t.loop, &r->t.log, &err), -EBUSY);
-	ck_assert_str_eq(err.message, "the vsock socket's path is taken");
+	ck_assert_int_eq(vsock_hub_init(other, r->path, CID, &r->t.loop, &r->t.log, &err), -EADDRINUSE);
+	ck_assert_int_eq(err.code, TVMM_E_BUSY);
+	ck_assert_str_eq(err.message, "another process listens at the vsock socket");
 	vsock_hub_fini(other);
+	ck_assert(!stat(r->path, &st) && (st.st_mode & 07777) == 0600);
 	ck_assert_int_eq(access(r->path, F_OK), 0); /* it is not its own to remove */
 	memset(path, 'x', sizeof(path) - 1);
 	path[sizeof(path) - 1] = '\0';

@@ -18,10 +18,12 @@
 #include <sys/socket.h>
 #include "bits.h"
 #include "error.h"
+#include "unix_listen.h"
 
 #define BACKLOG    16
 #define FIRST_PORT (1u << 30) /* where we count from; no service of a host is up there */
 #define PACKET_MAX 65536u
+#define WHAT       "the vsock socket"
 
 enum { OWE_REQUEST = 1, OWE_RESPONSE = 2, OWE_RST = 4, OWE_CREDIT = 8, OWE_SHUTDOWN = 16 };
 
@@ -616,49 +618,19 @@ static void listener_ready(struct evsource *src, uint32_t events)
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */
 
-/* Is there a socket at the path that nobody listens to any more? */
-static bool is_stale(struct vsock_hub *h)
-{
-	int fd = h->host->socket(h->host, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	int ret = fd < 0 ? fd : h->host->connect(h->host, fd, (const struct sockaddr *)&h->addr, sizeof(h->addr));
-
-	if (fd >= 0)
-		h->host->close(h->host, fd);
-	return ret == -ECONNREFUSED;
-}
-
 static int listen_at(struct vsock_hub *h, struct tvmm_error *err)
 {
-	const struct host *host = h->host;
-	const char *path = h->addr.sun_path;
-	int ret, fd = host->socket(host, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	int fd = unix_listen(h->host, &h->addr, BACKLOG, false, WHAT, err);
 
 	if (fd < 0)
-		return err_set(err, TVMM_E_HOST, -fd, path, "cannot make the vsock socket");
+		return fd;
 	h->listener = (struct evsource){ .fd = fd, .events = EPOLLIN, .ready = listener_ready };
-	ret = host->fchmod(host, fd, 0600); /* before it has a name: bind() takes it over */
-	if (!ret)
-		ret = host->bind(host, fd, (const struct sockaddr *)&h->addr, sizeof(h->addr));
-	if (ret == -EADDRINUSE && is_stale(h)) {
-		ret = host->unlink(host, path);
-		if (!ret)
-			ret = host->bind(host, fd, (const struct sockaddr *)&h->addr, sizeof(h->addr));
-	}
-	if (ret == -EADDRINUSE) {
-		err_set(err, TVMM_E_BUSY, 0, path, "the vsock socket's path is taken");
-		err_hint(err, "another machine serves it, or it is a file; choose another path");
-		return -EBUSY;
-	}
-	h->bound = !ret;
-	if (!ret)
-		ret = host->listen(host, fd, BACKLOG);
-	return ret ? err_set(err, TVMM_E_IO, -ret, path, "cannot listen at the vsock socket") : 0;
+	return evloop_add(h->loop, &h->listener, err);
 }
 
 int vsock_hub_init(struct vsock_hub *h, const char *path, uint64_t guest_cid, struct evloop *loop, struct log *log,
 		   struct tvmm_error *err)
 {
-	const size_t ports = sizeof("_4294967295") - 1;
 	void *bufs;
 	int ret;
 
@@ -668,22 +640,17 @@ int vsock_hub_init(struct vsock_hub *h, const char *path, uint64_t guest_cid, st
 	h->log = log;
 	h->guest_cid = guest_cid;
 	h->listener.fd = -1;
-	h->addr.sun_family = AF_UNIX;
 	for (unsigned i = 0; i < VSOCK_CONNS; i++)
 		h->conn[i] = (struct vsock_conn){ .src.fd = -1, .hub = h };
-	if (strlen(path) + ports >= sizeof(h->addr.sun_path)) {
-		err_set(err, TVMM_E_CONFIG, ENAMETOOLONG, path, "the vsock socket's path is too long");
-		err_hint(err, "it may have %zu bytes", sizeof(h->addr.sun_path) - 1 - ports);
-		return -ENAMETOOLONG;
-	}
-	memcpy(h->addr.sun_path, path, strlen(path));
+	ret = unix_address(&h->addr, path, sizeof("_4294967295") - 1, WHAT, err);
+	if (ret)
+		return ret;
 	ret = h->host->mmap(h->host, &bufs, NULL, (size_t)VSOCK_CONNS * VSOCK_BUF, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (ret)
 		return err_set(err, TVMM_E_MEMORY, -ret, "vsock", "no memory for its buffers");
 	h->bufs = bufs;
-	ret = listen_at(h, err);
-	return ret ? ret : evloop_add(loop, &h->listener, err);
+	return listen_at(h, err);
 }
 
 void vsock_hub_attach(struct vsock_hub *h, void (*wake_fn)(void *arg), void *arg)
@@ -700,11 +667,10 @@ void vsock_hub_attach(struct vsock_hub *h, void (*wake_fn)(void *arg), void *arg
 
 void vsock_hub_fini(struct vsock_hub *h)
 {
-	if (h->bound)
-		h->host->unlink(h->host, h->addr.sun_path);
 	if (h->bufs)
 		vsock_hub_attach(h, NULL, NULL);
 	if (h->listener.fd >= 0) {
+		h->host->unlink(h->host, h->addr.sun_path);
 		evloop_del(h->loop, &h->listener);
 		h->host->close(h->host, h->listener.fd);
 	}

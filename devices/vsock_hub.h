@@ -80,8 +80,7 @@ struct vsock_hub {
 	struct evloop *loop;
 	struct log *log;
 	struct sockaddr_un addr;
-	struct evsource listener;
-	bool bound;
+	struct evsource listener; /* fd -1: it does not listen, and the path is not ours */
 	uint64_t guest_cid;
 	/* There is something for the guest: vsock_hub_next() has it.  NULL while no driver is there. */
 	void (*wake)(void *arg);

@@ -23,8 +23,10 @@
 #include "control_calls.h"
 #include "evloop.h"
 #include "holder.h"
+#include "unix_listen.h"
 
 enum { CLIENTS = 8, BACKLOG = 8 };
+#define WHAT     "the control socket"
 #define RETRY_NS UINT64_C(100000000) /* after an accept that the host had no descriptor for */
 
 struct client {
@@ -45,8 +47,7 @@ struct control {
 	struct evsource listener, retry; /* -1: not open */
 	struct evsource end;             /* the machine's descriptor, which is not ours to close */
 	int lock_fd;
-	bool bound;
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct sockaddr_un addr;
 	char lock_path[sizeof(((struct sockaddr_un *)0)->sun_path) + 8];
 	struct control_calls calls;
 	struct client client[CLIENTS];
@@ -299,7 +300,7 @@ static int in_use(struct control *c, int fd, struct tvmm_error *err)
 	struct stat st;
 	pid_t pid = c->host->fstat(c->host, fd, &st) ? 0 : holder_of(st.st_dev, st.st_ino, comm, sizeof(comm));
 
-	err_set(err, TVMM_E_BUSY, EBUSY, c->path, "another machine has this control socket");
+	err_set(err, TVMM_E_BUSY, EBUSY, c->addr.sun_path, "another machine has this control socket");
 	if (pid)
 		err_hint(err, "process %d (%s) has it; give this machine another name", (int)pid, comm);
 	else
@@ -310,10 +311,10 @@ static int in_use(struct control *c, int fd, struct tvmm_error *err)
 /* The folder that the socket is to be in, without those above it. */
 static int make_folder(const struct control *c)
 {
-	char dir[sizeof(c->path)];
+	char dir[sizeof(c->addr.sun_path)];
 	char *slash;
 
-	snprintf(dir, sizeof(dir), "%s", c->path);
+	snprintf(dir, sizeof(dir), "%s", c->addr.sun_path);
 	slash = strrchr(dir, '/');
 	if (!slash)
 		return -ENOENT;
@@ -354,44 +355,14 @@ static int take_lock(struct control *c, struct tvmm_error *err)
 	return err_set(err, TVMM_E_IO, EAGAIN, c->lock_path, "the control socket's lock file vanishes again and again");
 }
 
-/* The lock is ours, so a socket that is there belongs to nobody.  Anything else is not ours to remove. */
-static int remove_stale(struct control *c, struct tvmm_error *err)
-{
-	const struct host *h = c->host;
-	struct stat st;
-	int fd = h->open(h, c->path, O_PATH | O_NOFOLLOW, 0), ret;
-
-	if (fd == -ENOENT)
-		return 0;
-	ret = fd < 0 ? fd : h->fstat(h, fd, &st);
-	if (fd >= 0)
-		h->close(h, fd);
-	if (!ret && !S_ISSOCK(st.st_mode))
-		return err_set(err, TVMM_E_CONFIG, EEXIST, c->path, "there is a file where the control socket is to be");
-	if (!ret)
-		ret = h->unlink(h, c->path);
-	return ret ? err_set(err, TVMM_E_IO, -ret, c->path, "cannot replace an old control socket") : 0;
-}
-
 static int listen_at(struct control *c, struct tvmm_error *err)
 {
-	const struct host *h = c->host;
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int ret, fd = h->socket(h, AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	/* The lock is ours, so a socket that is there belongs to nobody. */
+	int fd = unix_listen(c->host, &c->addr, BACKLOG, true, WHAT, err);
 
 	if (fd < 0)
-		return err_set(err, TVMM_E_HOST, -fd, c->path, "cannot make the control socket");
+		return fd;
 	c->listener = (struct evsource){ .fd = fd, .events = EPOLLIN, .ready = listener_ready };
-	memcpy(addr.sun_path, c->path, sizeof(addr.sun_path));
-	/* Before it has a name, so that it never has a name and another mode; bind() takes it over, less the umask. */
-	ret = h->fchmod(h, fd, 0600);
-	if (!ret)
-		ret = h->bind(h, fd, (const struct sockaddr *)&addr, sizeof(addr));
-	c->bound = !ret;
-	if (!ret)
-		ret = h->listen(h, fd, BACKLOG);
-	if (ret)
-		return err_set(err, TVMM_E_IO, -ret, c->path, "cannot listen at the control socket");
 	return 0;
 }
 
@@ -415,18 +386,6 @@ static int set_up_loop(struct control *c, struct tvmm_error *err)
 	return ret;
 }
 
-static int set_path(struct control *c, const char *path, struct tvmm_error *err)
-{
-	if (strlen(path) >= sizeof(c->path)) {
-		err_set(err, TVMM_E_CONFIG, ENAMETOOLONG, path, "the control socket's path is too long");
-		err_hint(err, "it may have %zu bytes", sizeof(c->path) - 1);
-		return -ENAMETOOLONG;
-	}
-	snprintf(c->path, sizeof(c->path), "%s", path);
-	snprintf(c->lock_path, sizeof(c->lock_path), "%s.lock", path);
-	return 0;
-}
-
 int control_create(struct control **out, const struct control_desc *d, struct tvmm_error *err)
 {
 	struct control *c = calloc(1, sizeof(*c)); /* the clients' part is not touched until they come */
@@ -444,11 +403,10 @@ int control_create(struct control **out, const struct control_desc *d, struct tv
 		c->client[i].src.fd = -1;
 		c->client[i].c = c;
 	}
-	ret = set_path(c, d->path, err);
+	snprintf(c->lock_path, sizeof(c->lock_path), "%s.lock", d->path);
+	ret = unix_address(&c->addr, d->path, 0, WHAT, err);
 	if (!ret)
 		ret = take_lock(c, err);
-	if (!ret)
-		ret = remove_stale(c, err);
 	if (!ret)
 		ret = listen_at(c, err);
 	if (!ret)
@@ -472,8 +430,8 @@ void control_destroy(struct control *c)
 		return;
 	h = c->host;
 	/* No newcomer finds the socket; who is there still gets its last answer.  When it sees the end, the place is free. */
-	if (c->bound)
-		h->unlink(h, c->path);
+	if (c->listener.fd >= 0)
+		h->unlink(h, c->addr.sun_path);
 	if (c->lock_fd >= 0) {
 		h->unlink(h, c->lock_path);
 		h->close(h, c->lock_fd);
