@@ -11,11 +11,11 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include "bits.h"
 #include "log.h"
+#include "thread.h"
 
 #define STACK   0x40000
 #define WAIT_MS 2
@@ -311,17 +311,8 @@ static void bell_rung(struct evbell *b)
 
 static void start_threads(struct disk_engine *e)
 {
-	sigset_t all, old;
-	pthread_attr_t attr;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK);
-	while (e->n_threads < DISK_THREADS && !pthread_create(&e->thread[e->n_threads], &attr, thread_main, e))
-		pthread_setname_np(e->thread[e->n_threads++], "disk");
-	pthread_attr_destroy(&attr);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	while (e->n_threads < DISK_THREADS && !thread_start(e->host, &e->thread[e->n_threads], "disk", STACK, thread_main, e))
+		e->n_threads++;
 }
 
 int disk_engine_init(struct disk_engine *e, const struct host *host, struct evloop *loop, struct log *log,

@@ -18,6 +18,7 @@
 #include <time.h>
 #include "bits.h"
 #include "hostmem.h"
+#include "thread.h"
 #include "vcpu.h"
 #include "x86_cpu.h"
 #include "x86_fault.h"
@@ -185,18 +186,9 @@ static int build(struct probe *p, const struct host *host, struct tvmm_error *er
 
 static int start(struct probe *p, struct tvmm_error *err)
 {
-	pthread_attr_t attr;
-	sigset_t all, old;
-	int ret;
+	int ret = thread_start(p->kvm.host, &p->thread, "tinyvmm/probe", KIB(128), probe_main, p);
 
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, KIB(128));
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&p->thread, &attr, probe_main, p);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	return ret ? err_set(err, TVMM_E_HOST, ret, NULL, "cannot start the probe's thread") : 0;
+	return ret ? err_set(err, TVMM_E_HOST, -ret, NULL, "cannot start the probe's thread") : 0;
 }
 
 /* True if it is done within MS. */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include "bits.h"
+#include "thread.h"
 #include "x86_fault.h"
 
 #define STACK_SIZE KIB(128)
@@ -189,23 +190,15 @@ static void *vcpu_main(void *arg)
 
 int vcpu_start(struct vcpu *v, struct tvmm_error *err)
 {
-	pthread_attr_t attr;
-	sigset_t all, old;
-	char name[16];
+	const struct host *h = v->env->kvm->host;
+	char name[24];
 	int ret;
 
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&v->thread, &attr, vcpu_main, v);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
-	if (ret)
-		return err_set(err, TVMM_E_HOST, ret, NULL, "cannot start the thread of vCPU %u", v->index);
-	v->started = true;
 	snprintf(name, sizeof(name), "%.8s/cpu%u", v->env->name, v->index);
-	pthread_setname_np(v->thread, name);
+	ret = thread_start(h, &v->thread, name, STACK_SIZE, vcpu_main, v);
+	if (ret)
+		return err_set(err, TVMM_E_HOST, -ret, NULL, "cannot start the thread of vCPU %u", v->index);
+	v->started = true;
 	return 0;
 }
 

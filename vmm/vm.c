@@ -6,7 +6,6 @@
  * embedder needs to wait for nothing.  vm->lock guards the state and orders before the machine's locks.
  */
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "control.h"
 #include "machine.h"
 #include "metrics.h"
+#include "thread.h"
 #include "vm.h"
 
 enum vm_state { VM_CREATED, VM_RUNNING, VM_ENDED };
@@ -156,20 +156,10 @@ static void *life_main(void *arg)
 
 static int start_life(struct tvmm_vm *vm, struct tvmm_error *err)
 {
-	pthread_attr_t attr;
-	sigset_t all, old;
-	int ret;
+	int ret = thread_start(vm->host, &vm->life, "tinyvmm/life", KIB(128), life_main, vm);
 
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, KIB(128));
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&vm->life, &attr, life_main, vm);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	pthread_attr_destroy(&attr);
 	if (ret)
-		return err_set(err, TVMM_E_HOST, ret, NULL, "cannot start the lifecycle thread");
-	pthread_setname_np(vm->life, "tinyvmm/life");
+		return err_set(err, TVMM_E_HOST, -ret, NULL, "cannot start the lifecycle thread");
 	vm->life_started = true;
 	return 0;
 }

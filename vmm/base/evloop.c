@@ -8,10 +8,10 @@
  */
 #include "evloop.h"
 
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include "bits.h"
+#include "thread.h"
 
 #define BATCH 16
 
@@ -218,20 +218,13 @@ static void *loop_main(void *arg)
 
 int evloop_start(struct evloop *l, const char *thread_name, struct tvmm_error *err)
 {
-	sigset_t all, old;
 	int ret;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	pthread_mutex_lock(&l->lock);
-	ret = pthread_create(&l->thread, NULL, loop_main, l);
+	pthread_mutex_lock(&l->lock); /* the thread may ask which it is before we know it */
+	ret = thread_start(l->host, &l->thread, thread_name, 0, loop_main, l);
 	l->running = l->started = !ret;
 	pthread_mutex_unlock(&l->lock);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (ret)
-		return err_set(err, TVMM_E_HOST, ret, NULL, "cannot start the I/O thread");
-	pthread_setname_np(l->thread, thread_name);
-	return 0;
+	return ret ? err_set(err, TVMM_E_HOST, -ret, NULL, "cannot start the I/O thread") : 0;
 }
 
 void evloop_stop(struct evloop *l)

@@ -221,6 +221,11 @@ static int linux_unlink(const struct host *h, const char *path)
 	return ret_int(unlink(path));
 }
 
+static int linux_thread(const struct host *h, pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+	return -pthread_create(t, attr, fn, arg);
+}
+
 static int linux_eventfd(const struct host *h, unsigned initial, int flags)
 {
 	return ret_int(eventfd(initial, flags | EFD_CLOEXEC));
@@ -314,6 +319,7 @@ const struct host *host_linux(void)
 		.fchmod = linux_fchmod,
 		.unlink = linux_unlink,
 		.mkdir = linux_mkdir,
+		.thread = linux_thread,
 		.eventfd = linux_eventfd,
 		.epoll_create = linux_epoll_create,
 		.epoll_ctl = linux_epoll_ctl,

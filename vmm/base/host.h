@@ -10,6 +10,7 @@
 #ifndef TVMM_BASE_HOST_H
 #define TVMM_BASE_HOST_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -61,6 +62,8 @@ struct host {
 	int (*fchmod)(const struct host *h, int fd, mode_t mode);
 	int (*unlink)(const struct host *h, const char *path);
 	int (*mkdir)(const struct host *h, const char *path, mode_t mode);
+	/* 0 or -errno.  thread_start() (thread.h) is who calls it. */
+	int (*thread)(const struct host *h, pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
 	int (*eventfd)(const struct host *h, unsigned initial, int flags);
 	int (*epoll_create)(const struct host *h);
 	int (*epoll_ctl)(const struct host *h, int epfd, int op, int fd, struct epoll_event *ev);
