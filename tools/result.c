@@ -59,55 +59,13 @@ void outcome_of_error(struct outcome *o, const struct tvmm_error *err)
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------- */
 
-/* Length of the well-formed UTF-8 character at S, 0 if there is none (Unicode 15, table 3-7). */
-static unsigned utf8_length(const unsigned char *s)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	unsigned n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] < 0xc2 || s[0] > 0xf4)
-		return 0;
-	n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	if (s[0] == 0xe0)
-		low = 0xa0; /* else an overlong form */
-	if (s[0] == 0xed)
-		high = 0x9f; /* else a surrogate */
-	if (s[0] == 0xf0)
-		low = 0x90;
-	if (s[0] == 0xf4)
-		high = 0x8f;
-	if (s[1] < low || s[1] > high)
-		return 0;
-	for (unsigned i = 2; i < n; i++) {
-		if (s[i] < 0x80 || s[i] > 0xbf)
-			return 0;
-	}
-	return n;
-}
-
 void json_string(FILE *out, const char *text)
 {
-	const unsigned char *s = (const unsigned char *)text;
+	size_t size = 6 * strlen(text) + 3;
+	char *quoted = malloc(size);
 
-	fputc('"', out);
-	while (*s) {
-		unsigned n = utf8_length(s);
-
-		if (!n)
-			fputs("\\ufffd", out);
-		else if (*s == '"' || *s == '\\')
-			fprintf(out, "\\%c", *s);
-		else if (*s == '\n')
-			fputs("\\n", out);
-		else if (*s < ' ' || *s == 0x7f)
-			fprintf(out, "\\u%04x", *s);
-		else
-			fwrite(s, 1, n, out);
-		s += n ? n : 1;
-	}
-	fputc('"', out);
+	fputs(quoted && !tvmm_json_quote(quoted, size, text) ? quoted : "\"\"", out);
+	free(quoted);
 }
 
 /* ---- the file --------------------------------------------------------------------------------------------------- */

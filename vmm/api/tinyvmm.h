@@ -56,6 +56,12 @@ struct tvmm_error {
 /* The library's version, as "0.1.0".  The string is constant. */
 TVMM_API const char *tvmm_version(void);
 
+/*
+ * TEXT as a JSON string, quotes included: what the library gives out as text, for who writes JSON.  A byte that is not
+ * UTF-8 becomes U+FFFD.  0, or -ENOSPC where it does not fit in SIZE bytes with its NUL; 6 * strlen(TEXT) + 3 always do.
+ */
+TVMM_API int tvmm_json_quote(char *buf, size_t size, const char *text);
+
 /* ---- configuration ---------------------------------------------------------------------------------------------- */
 
 struct tvmm_config;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "bits.h"
+#include "tinyvmm.h"
 
 /* Length of the well-formed UTF-8 character at S, 0 if there is none before END (Unicode 15, table 3-7). */
 static unsigned utf8_length(const unsigned char *s, const unsigned char *end)
@@ -546,4 +547,15 @@ void json_put_bool(struct json_out *o, const char *key, bool v)
 {
 	put_key(o, key);
 	put(o, v ? "true" : "false", v ? 4 : 5);
+}
+
+int tvmm_json_quote(char *buf, size_t size, const char *text)
+{
+	struct json_out o;
+
+	if (!size)
+		return -ENOSPC;
+	json_begin(&o, buf, size);
+	put_quoted(&o, text, strlen(text));
+	return o.full ? -ENOSPC : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* test_json.c - what is JSON and what is not, values and their bounds, and that what was written is read back. */
 #include "json.h"
+#include "tinyvmm.h"
 
 #include <errno.h>
 #include "bits.h"
@@ -121,6 +122,20 @@ START_TEST(written)
 END_TEST
 
 /* At every size it fits or says that it does not, and never writes beyond. */
+START_TEST(quoted)
+{
+	char buf[64];
+
+	ck_assert_int_eq(tvmm_json_quote(buf, sizeof(buf), "a\"\x01\xff"), 0);
+	ck_assert_str_eq(buf, "\"a\\\"\\u0001\\ufffd\"");
+	ck_assert_int_eq(tvmm_json_quote(buf, 5, "ab"), 0); /* to the byte */
+	ck_assert_int_eq(tvmm_json_quote(buf, 4, "ab"), -ENOSPC);
+	ck_assert_int_eq(tvmm_json_quote(buf, 0, ""), -ENOSPC);
+	/* What always does. */
+	ck_assert_int_eq(tvmm_json_quote(buf, 6 * 3 + 3, "\x01\x02\xff"), 0);
+}
+END_TEST
+
 START_TEST(full)
 {
 	char buf[64];
@@ -142,5 +157,5 @@ END_TEST
 
 int main(void)
 {
-	return test_main("json", (const TTest *const[]){ accepts_and_refuses, bounds, values, written, full, NULL });
+	return test_main("json", (const TTest *const[]){ accepts_and_refuses, bounds, values, written, quoted, full, NULL });
 }
