@@ -135,15 +135,11 @@ static void uring_ready(struct evsource *src, uint32_t events)
 	disk_reap(container_of(src, struct disk_engine, uring_src));
 }
 
-/* Made when it is needed first: that costs time, which a machine whose image is in the page cache never spends. */
-static bool uring_works(struct disk_engine *e)
+/* Before the guest runs, needed or not: a thread that a guest drives makes no descriptor. */
+static void start_uring(struct disk_engine *e)
 {
-	int ret;
+	int ret = disk_uring_init(&e->uring, e->host);
 
-	if (e->uring_state != DISK_URING_UNTRIED)
-		return e->uring_state == DISK_URING_WORKS;
-	e->uring_state = DISK_URING_REFUSED;
-	ret = disk_uring_init(&e->uring, e->host);
 	if (!ret) {
 		/* The descriptor is readable while there are completions. */
 		e->uring_src = (struct evsource){ .fd = e->uring.fd, .events = EPOLLIN, .ready = uring_ready };
@@ -151,14 +147,11 @@ static bool uring_works(struct disk_engine *e)
 		if (ret)
 			disk_uring_fini(&e->uring);
 	}
+	e->has_uring = !ret;
 	if (ret) {
 		e->uring_src.fd = -1;
 		log_line(e->log, TVMM_LOG_INFO, "disks: no io_uring (%s), threads do its work", strerror(-ret));
-		return false;
 	}
-	e->uring_state = DISK_URING_WORKS;
-	log_line(e->log, TVMM_LOG_INFO, "disks: io_uring made");
-	return true;
 }
 
 static void uring_done(struct disk_engine *e, struct disk_io *io, int res)
@@ -180,7 +173,7 @@ static void reap_uring(struct disk_engine *e)
 	struct disk_io *io;
 	int res;
 
-	while (e->uring_state == DISK_URING_WORKS && (io = disk_uring_take(&e->uring, &res)))
+	while (e->has_uring && (io = disk_uring_take(&e->uring, &res)))
 		uring_done(e, io, res);
 }
 
@@ -196,7 +189,7 @@ static void start(struct disk_engine *e, struct disk_io *io, bool alone)
 		return;
 	}
 	/* One alone is fastest by the system call itself; of many, io_uring does the same for all in one call. */
-	if (transfer && d->ops->try && (alone || d->in_memory || e->uring_state == DISK_URING_REFUSED)) {
+	if (transfer && d->ops->try && (alone || d->in_memory || !e->has_uring)) {
 		int ret = d->ops->try(d, io);
 
 		if (ret != -EAGAIN) {
@@ -204,7 +197,7 @@ static void start(struct disk_engine *e, struct disk_io *io, bool alone)
 			return;
 		}
 	}
-	if (d->fd < 0 || (transfer ? disk_must_copy(d, io) : io->op != DISK_FLUSH) || !uring_works(e) || !disk_uring_add(&e->uring, io))
+	if (d->fd < 0 || (transfer ? disk_must_copy(d, io) : io->op != DISK_FLUSH) || !e->has_uring || !disk_uring_add(&e->uring, io))
 		to_thread(e, io);
 }
 
@@ -219,7 +212,7 @@ static void dispatch(struct disk_engine *e)
 			next = io->next;
 			start(e, io, alone);
 		}
-		if (e->uring_state != DISK_URING_WORKS)
+		if (!e->has_uring)
 			continue;
 		for (io = disk_uring_submit(&e->uring); io; io = next) {
 			next = io->next;
@@ -332,8 +325,10 @@ int disk_engine_init(struct disk_engine *e, const struct host *host, struct evlo
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_cond_init(&e->work, NULL);
 	start_threads(e);
-	if (e->n_threads)
+	if (e->n_threads) {
+		start_uring(e);
 		return 0;
+	}
 	disk_engine_fini(e);
 	return err_set(err, TVMM_E_HOST, EAGAIN, NULL, "cannot start a thread for the disks");
 }
@@ -348,7 +343,7 @@ void disk_engine_fini(struct disk_engine *e)
 	pthread_mutex_unlock(&e->lock);
 	for (unsigned i = 0; i < e->n_threads; i++)
 		pthread_join(e->thread[i], NULL);
-	if (e->uring_state == DISK_URING_WORKS) {
+	if (e->has_uring) {
 		evloop_del(e->loop, &e->uring_src);
 		disk_uring_fini(&e->uring);
 	}

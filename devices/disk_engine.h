@@ -2,10 +2,10 @@
 /*
  * disk_engine.h - runs the operations of all disks of one I/O loop without holding the loop up.
  *
- * An operation that needs no waiting is done at once.  The others go, in one batch for each disk_kick(), to an io_uring
- * that is made when the first of them comes, or, where the host refuses one and for what it does not do, to a few threads.
- * They complete in any order, on the loop.  Flushes of one disk are gathered: one fdatasync at a time, so that its error
- * reaches everyone who waits for it, and each covers all that was done before it started.
+ * An operation that needs no waiting is done at once.  The others go, in one batch for each disk_kick(), to one io_uring, or,
+ * where the host refuses that and for what it does not do, to a few threads.  They complete in any order, on the loop.
+ * Flushes of one disk are gathered: one fdatasync at a time, so that its error reaches everyone who waits for it, and each
+ * covers all that was done before it started.
  *
  * All functions are called on the loop (or when it does not run), but for disk_engine_wait().  With no engine (NULL)
  * disk_submit() does the operation before it returns.
@@ -40,7 +40,7 @@ struct disk_engine {
 	struct disk_after *after;
 	bool at_work;               /* inside disk_kick() or disk_reap() */
 
-	enum { DISK_URING_UNTRIED, DISK_URING_WORKS, DISK_URING_REFUSED } uring_state;
+	bool has_uring;             /* else threads do its work */
 	struct disk_uring uring;
 	struct evsource uring_src;
 
@@ -54,7 +54,7 @@ struct disk_engine {
 	bool stop;
 };
 
-/* Starts the threads.  LOG is told once which way transfers go.  */
+/* Starts the threads and makes the ring.  LOG is told if there is none. */
 int disk_engine_init(struct disk_engine *e, const struct host *host, struct evloop *loop, struct log *log,
 		     struct tvmm_error *err);
 /* Nothing is under way any more.  Harmless on a zeroed or finished structure. */
