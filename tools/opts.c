@@ -32,7 +32,7 @@ static const struct opt table[] = {
 	  "guest memory: 512 (MiB), 512M, 2G; default 1G", RUN },
 	{ OPT_CONFIG, 'c', "cpus", {}, "N", "Machine", "virtual CPUs; default 1", RUN },
 	{ OPT_CONFIG, 0, "profile", {}, "auto|off[,KEY[=on|off]]...", "Machine",
-	  "settings that follow the host: huge-pages, pre-fault,\npv; default auto", RUN },
+	  "settings that follow the host: huge-pages, pre-fault,\npv, plain-cpu; default auto", RUN },
 	{ OPT_CONFIG, 0, "nested", {}, "off|auto|require", "Machine",
 	  "let the guest run virtual machines itself; default off", RUN },
 	{ OPT_CONFIG, 0, "name", {}, "NAME", "Machine", "a name, by which the other commands find the machine", RUN },

@@ -13,7 +13,7 @@
 
 int config_set_profile(struct tvmm_config *cfg, const char *value, struct tvmm_error *err)
 {
-	static const char *const keys[] = { "huge-pages", "pre-fault", "pv", NULL };
+	static const char *const keys[] = { "huge-pages", "pre-fault", "pv", "plain-cpu", NULL };
 	enum config_switch set[CONFIG_PROFILE_SETTINGS] = { CONFIG_SWITCH_AUTO };
 	char *copy = NULL, *rest, *element;
 	int ret = value_dup("profile", value, &copy, err);
@@ -31,7 +31,7 @@ int config_set_profile(struct tvmm_config *cfg, const char *value, struct tvmm_e
 		while (keys[i] && strcmp(keys[i], element))
 			i++;
 		if (!keys[i])
-			ret = word_unknown(err, "profile", "unknown setting", element, keys, "auto, off, huge-pages, pre-fault, pv");
+			ret = word_unknown(err, "profile", "unknown setting", element, keys, "auto, off, huge-pages, pre-fault, pv, plain-cpu");
 		else
 			ret = value_bool("profile", v, &on, err);
 		if (!ret)

@@ -19,6 +19,7 @@
 #include "guest.h"
 #include "machine_nets.h"
 #include "probe.h"
+#include "x86_cpu.h"
 #include "x86_layout.h"
 
 #define DRAIN_MS 2000 /* the longest that the end waits for a console that does not read */
@@ -266,6 +267,8 @@ static int build_cmdline(struct machine *m, const struct tvmm_config *cfg, struc
 		/* By the ACPI reset register; otherwise hardware-reduced kernels go through real mode to the reset vector. */
 		if (!ret && !cmdline_has(user, "reboot"))
 			ret = cmdline_append(&m->cmdline, "reboot=a", err);
+		if (!ret && m->profile.set[CONFIG_PROFILE_PLAIN_CPU].on && !cmdline_has(user, "clearcpuid"))
+			ret = cmdline_append(&m->cmdline, X86_PLAIN_LINUX, err);
 		if (!ret && root_disk(cfg, device) && !cmdline_has(user, "root") && !wants_initramfs(cfg))
 			ret = cmdline_appendf(&m->cmdline, err, "root=%s %s", device, root_disk(cfg, device)->ro ? "ro" : "rw");
 	}
@@ -318,7 +321,8 @@ static void choose_profile(struct machine *m, const struct tvmm_config *cfg)
 	snapshot_cpu(&s);
 	m->on_vmx = s.vmx;
 	m->depth = (unsigned)classify_depth(&s) + 1;
-	f = (struct profile_facts){ .huge_pages = snapshot_huge_pages(m->host), .dear = s.hypervisor };
+	f = (struct profile_facts){ .huge_pages = snapshot_huge_pages(m->host), .dear = s.hypervisor,
+				    .interpreted = snapshot_interprets(&s, m->host) };
 	profile_choose(&m->profile, &f, cfg->profile);
 }
 

@@ -148,6 +148,13 @@ static bool exists(const struct host *h, const char *path)
 	return fd >= 0;
 }
 
+bool snapshot_interprets(const struct snapshot *s, const struct host *host)
+{
+	if (!s->vmx && !s->svm)
+		return true;
+	return exists(host, "/sys/module/kvm_pvm") && !exists(host, s->vmx ? "/sys/module/kvm_intel" : "/sys/module/kvm_amd");
+}
+
 static bool has_word(const char *text, const char *word)
 {
 	size_t len = strlen(word);

@@ -37,11 +37,14 @@ void profile_choose(struct profile *p, const struct profile_facts *f, const enum
 			  : "memory stays the host's until the guest touches it; a guest that will touch most of it gains by "
 			    "pre-fault=on here");
 	set(p, CONFIG_PROFILE_PV, wish[CONFIG_PROFILE_PV], true, "the end of an interrupt takes no exit");
+	set(p, CONFIG_PROFILE_PLAIN_CPU, wish[CONFIG_PROFILE_PLAIN_CPU], f->interpreted,
+	    f->interpreted ? "this host's KVM interprets the guest's ring 0, and a kernel that used XSAVE, CMPXCHG16B or POPCNT would stop"
+			   : "the guest's kernel runs natively, and may use all that the CPU has");
 }
 
 void profile_describe(const struct profile *p, char *buf, size_t len)
 {
-	static const char *const names[CONFIG_PROFILE_SETTINGS] = { "huge-pages", "pre-fault", "pv" };
+	static const char *const names[CONFIG_PROFILE_SETTINGS] = { "huge-pages", "pre-fault", "pv", "plain-cpu" };
 	size_t n = 0;
 
 	for (unsigned i = 0; i < CONFIG_PROFILE_SETTINGS && n < len; i++)

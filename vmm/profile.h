@@ -25,6 +25,7 @@ struct profile {
 struct profile_facts {
 	bool huge_pages; /* the host gives them: transparent_hugepage/enabled is not "never" */
 	bool dear;       /* exits are: there is a hypervisor below this host */
+	bool interpreted; /* the guest's ring 0 is: this KVM works without VMX and SVM */
 };
 
 /* What is best, but for what WISH says. */

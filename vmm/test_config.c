@@ -82,13 +82,15 @@ START_TEST(scalars)
 	ck_assert_int_eq(cfg->on_reboot, CONFIG_REBOOT_EXIT);
 	takes("profile", "off,pv");
 	ck_assert(cfg->profile[CONFIG_PROFILE_PV] == CONFIG_SWITCH_ON && cfg->profile[CONFIG_PROFILE_HUGE_PAGES] == CONFIG_SWITCH_OFF &&
-		  cfg->profile[CONFIG_PROFILE_PRE_FAULT] == CONFIG_SWITCH_OFF);
+		  cfg->profile[CONFIG_PROFILE_PRE_FAULT] == CONFIG_SWITCH_OFF && cfg->profile[CONFIG_PROFILE_PLAIN_CPU] == CONFIG_SWITCH_OFF);
+	takes("profile", "plain-cpu");
+	ck_assert(cfg->profile[CONFIG_PROFILE_PLAIN_CPU] == CONFIG_SWITCH_ON && cfg->profile[CONFIG_PROFILE_PV] == CONFIG_SWITCH_AUTO);
 	takes("profile", "pre-fault,huge-pages=off");
 	ck_assert(cfg->profile[CONFIG_PROFILE_PV] == CONFIG_SWITCH_AUTO && cfg->profile[CONFIG_PROFILE_HUGE_PAGES] == CONFIG_SWITCH_OFF &&
 		  cfg->profile[CONFIG_PROFILE_PRE_FAULT] == CONFIG_SWITCH_ON);
 	takes("profile", "auto");
 	ck_assert(cfg->profile[CONFIG_PROFILE_HUGE_PAGES] == CONFIG_SWITCH_AUTO);
-	refuses("profile", "pv,fast", "profile", "unknown setting 'fast'", "known are: auto, off, huge-pages, pre-fault, pv");
+	refuses("profile", "pv,fast", "profile", "unknown setting 'fast'", "known are: auto, off, huge-pages, pre-fault, pv, plain-cpu");
 	takes("nested", "require");
 	ck_assert_int_eq(cfg->nested, CONFIG_NESTED_REQUIRE);
 	takes("nested", "auto");

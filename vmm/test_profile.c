@@ -18,26 +18,30 @@ START_TEST(hosts)
 	profile_choose(&p, &(struct profile_facts){ .dear = true }, no_wish);
 	ck_assert(!p.set[CONFIG_PROFILE_HUGE_PAGES].on);
 	ck_assert_ptr_nonnull(strstr(p.set[CONFIG_PROFILE_PRE_FAULT].why, "pre-fault=on"));
+	ck_assert(!p.set[CONFIG_PROFILE_PLAIN_CPU].on);
+	profile_choose(&p, &(struct profile_facts){ .dear = true, .interpreted = true }, no_wish);
+	ck_assert(p.set[CONFIG_PROFILE_PLAIN_CPU].on);
+	ck_assert_ptr_nonnull(strstr(p.set[CONFIG_PROFILE_PLAIN_CPU].why, "interprets"));
 }
 END_TEST
 
 START_TEST(wishes)
 {
-	const struct profile_facts all[] = { { true, true }, { true, false }, { false, true }, { false, false } };
+	for (unsigned h = 0; h < 8; h++) {
+		const struct profile_facts facts = { h & 1, h & 2, h & 4 };
 
-	for (unsigned h = 0; h < 4; h++) {
 		for (unsigned i = 0; i < CONFIG_PROFILE_SETTINGS; i++) {
 			enum config_switch wish[CONFIG_PROFILE_SETTINGS] = { CONFIG_SWITCH_AUTO };
 			struct profile other;
 
 			wish[i] = CONFIG_SWITCH_OFF;
-			profile_choose(&p, &all[h], wish);
+			profile_choose(&p, &facts, wish);
 			ck_assert(!p.set[i].on);
 			ck_assert_str_eq(p.set[i].why, "as asked for");
 			wish[i] = CONFIG_SWITCH_ON;
-			profile_choose(&p, &all[h], wish);
+			profile_choose(&p, &facts, wish);
 			ck_assert(p.set[i].on);
-			profile_choose(&other, &all[h], no_wish);
+			profile_choose(&other, &facts, no_wish);
 			for (unsigned k = 0; k < CONFIG_PROFILE_SETTINGS; k++)
 				ck_assert(k == i || (p.set[k].on == other.set[k].on && p.set[k].why == other.set[k].why));
 		}

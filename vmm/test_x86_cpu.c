@@ -33,6 +33,7 @@ START_TEST(topology)
 	for (unsigned n = 1; n <= 255; n++) {
 		memcpy(t->entries, host_leaves, sizeof(host_leaves));
 		t->nent = ARRAY_SIZE(host_leaves);
+		x86_cpuid_add_topology(t);
 		for (unsigned i = 0; i < n; i++) {
 			const struct kvm_cpuid_entry2 *b1, *c3;
 
@@ -67,12 +68,14 @@ START_TEST(no_leaf_b)
 
 	t->nent = 1;
 	t->entries[0] = (struct kvm_cpuid_entry2){ .function = 0, .eax = 4 };
+	x86_cpuid_add_topology(t);
 	x86_cpuid_for(t, 3, 5);
 	ck_assert_uint_eq(leaf(t, 0, 0)->eax, 0xb);
 	ck_assert_uint_eq(leaf(t, 0xb, 1)->edx, 3);
 	ck_assert_uint_eq(leaf(t, 0xb, 1)->eax, 3);
 	t->nent = X86_CPUID_MAX; /* a full list stays within its bounds */
 	memset(t->entries, 0, X86_CPUID_MAX * sizeof(t->entries[0]));
+	x86_cpuid_add_topology(t);
 	x86_cpuid_for(t, 0, 1);
 	ck_assert_uint_eq(t->nent, X86_CPUID_MAX);
 	free(t);
@@ -82,9 +85,15 @@ END_TEST
 static int offer(const struct host *h, int fd, unsigned long req, uintptr_t arg)
 {
 	static const struct kvm_cpuid_entry2 all[] = {
-		{ .function = 1, .ecx = 0x5fafbff7 | 1 << 5 },
+		{ .function = 0, .eax = 0x1c, .ebx = 0x68747541, .ecx = 0x444d4163, .edx = 0x69746e65 },
+		{ .function = 1, .ecx = 0x5fafbff7 | 1 << 5, .edx = 0x178bfbff },
+		{ .function = 7, .ebx = 0xf1bf03ab, .ecx = 0x5f46, .edx = 0x110 },
+		{ .function = 0xb, .index = 0, .ebx = 1 },
+		{ .function = 0xd, .index = 0, .eax = 0xe7, .ebx = 0x980 },
+		{ .function = 0xd, .index = 1, .eax = 7, .ebx = 0x240 },
 		{ .function = 0x40000001, .eax = 0x0100fefb, .edx = 1 },
 		{ .function = 0x80000001, .ecx = 0x4003f7 },
+		{ .function = 0x80000008, .ebx = 0x50020005, .ecx = 0x7001 },
 		{ .function = 0x8000000a, .eax = 1, .ebx = 16, .edx = 0xbb },
 	};
 	struct kvm_cpuid2 *t = (struct kvm_cpuid2 *)arg;
@@ -120,7 +129,37 @@ START_TEST(views)
 }
 END_TEST
 
+/* For a KVM that interprets ring 0: nothing that it lacks, all that it has, and no leaf above what leaf 0 tells. */
+START_TEST(plain)
+{
+	const struct host h = { .ioctl = offer };
+	struct kvm kvm = { .host = &h };
+	const struct x86_view view = { .pv = true, .plain = true, .depth = 2 };
+	struct kvm_cpuid2 *t = NULL;
+
+	ck_assert_int_eq(x86_cpuid_template(&kvm, &view, &t, NULL), 0);
+	for (unsigned n = 1; n < 3; n++) {
+		x86_cpuid_for(t, n - 1, n);
+		ck_assert_uint_eq(leaf(t, 0, 0)->eax, 6);
+		ck_assert_uint_eq(leaf(t, 0, 0)->ebx, 0x68747541); /* the vendor */
+		ck_assert_uint_eq(leaf(t, 1, 0)->ecx, 1u << 31 | 1 << 30 | 1 << 24 | 1 << 21 | 1 << 17);
+		ck_assert_uint_eq(leaf(t, 1, 0)->edx & ~(1u << 28), 0x078bfbff);
+		for (unsigned i = 0; i < t->nent; i++) {
+			const struct kvm_cpuid_entry2 *e = &t->entries[i];
+
+			if (e->function > 6 && e->function < 0x40000000 && e->function != 0xb)
+				ck_assert(!e->eax && !e->ebx && !e->ecx && !e->edx);
+		}
+		ck_assert_uint_eq(leaf(t, 0x80000001, 0)->ecx & ~(1u << 1), 0x400311); /* what views has, less LZCNT, SSE4A, SVM */
+		ck_assert_uint_eq(leaf(t, 0x80000008, 0)->ebx, 0x50020000);
+		ck_assert_uint_eq(leaf(t, 0x40000001, 0)->eax, 0x0100fefb);
+		ck_assert_uint_eq(leaf(t, X86_TINYVMM_LEAF, 0)->eax, 2);
+	}
+	free(t);
+}
+END_TEST
+
 int main(void)
 {
-	return test_main("x86_cpu", (const TTest *const[]){ topology, no_leaf_b, views, NULL });
+	return test_main("x86_cpu", (const TTest *const[]){ topology, no_leaf_b, views, plain, NULL });
 }

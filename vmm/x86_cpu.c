@@ -4,7 +4,7 @@
  *
  * CPUID is the host's as KVM can offer it: hiding features makes guests slower, and a guest moves nowhere.  What is
  * changed: the topology, which is ours; VMX and SVM, which a guest gets only when asked for; the TSC deadline timer,
- * which KVM offers by capability and not in its list.  Sources: Intel SDM volume 2 (CPUID), AMD APM volume 3
+ * which KVM offers by capability and not in its list; and what a KVM that interprets ring 0 cannot run.  Sources: Intel SDM volume 2 (CPUID), AMD APM volume 3
  * appendix E, Linux Documentation/virt/kvm/api.rst and x86/cpuid.rst, Documentation/arch/x86/boot.rst.
  */
 #include "x86_cpu.h"
@@ -17,6 +17,43 @@
 
 /* Leaf 0x40000001: clocks, and that writes to port 0x80 are no delay. */
 #define KVM_CLOCKS (BIT(0) | BIT(1) | BIT(3) | BIT(24))
+
+/*
+ * A KVM that interprets the guest's ring 0 lacks most of what this CPU's features bring.  What is kept here of a leaf is
+ * what such a KVM ran rightly when it was measured (guest-tests/t_insn.c measures), and what takes no instruction.  SSE2
+ * and its kin stay, although it lacks them too: there is no 64-bit CPU without, and kernels look for them first of all.
+ */
+static const struct {
+	uint32_t function, ebx, ecx, edx; /* what is kept */
+} interpreted[] = {
+	/* ECX: PCID, x2APIC, TSC deadline, RDRAND, hypervisor.  Not: CMPXCHG16B, XSAVE, AVX, SSE3 and later, MOVBE, POPCNT. */
+	{ 1, ~0u, BIT(17) | BIT(21) | BIT(24) | BIT(30) | BIT(31), ~0u },
+	/* ECX: LAHF, cores, SVM, extended APIC space, CR8, PREFETCHW, OSVW, topology.  Not: LZCNT, SSE4A. */
+	{ 0x80000001, ~0u, 0x1f | BIT(8) | BIT(9) | BIT(22), ~0u },
+	/* EBX.  Not: CLZERO, pointers of XSAVE's errors, RDPRU. */
+	{ 0x80000008, ~(BIT(0) | BIT(2) | BIT(4)), ~0u, ~0u },
+};
+
+/*
+ * The highest basic leaf that is told of.  Leaf 7 and XSAVE's lie above it, with hardly a feature that such a KVM has; and a
+ * KVM has been met that puts the host's features back into leaves 1 and 7 whatever it is given, but not into this number.
+ */
+#define INTERPRETED_TOP 6
+
+static void interpreted_leaf(struct kvm_cpuid_entry2 *e)
+{
+	if (e->function == 0)
+		e->eax = MIN(e->eax, INTERPRETED_TOP);
+	else if (e->function > INTERPRETED_TOP && e->function < 0x40000000)
+		e->eax = e->ebx = e->ecx = e->edx = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(interpreted); i++) {
+		if (e->function != interpreted[i].function)
+			continue;
+		e->ebx &= interpreted[i].ebx;
+		e->ecx &= interpreted[i].ecx;
+		e->edx &= interpreted[i].edx;
+	}
+}
 
 /* A guest that has VMX or SVM reaches far into the host's kernel: off means that nothing of them is left. */
 static void template_leaf(struct kvm_cpuid_entry2 *e, const struct x86_view *view)
@@ -48,8 +85,13 @@ int x86_cpuid_template(struct kvm *kvm, const struct x86_view *view, struct kvm_
 		free(t);
 		return err_set(err, TVMM_E_HOST, -ret, "KVM_GET_SUPPORTED_CPUID", "KVM does not tell the CPU's features");
 	}
-	for (unsigned i = 0; i < t->nent; i++)
+	for (unsigned i = 0; i < t->nent; i++) {
 		template_leaf(&t->entries[i], view);
+		if (view->plain)
+			interpreted_leaf(&t->entries[i]);
+	}
+	if (!view->plain)
+		x86_cpuid_add_topology(t);
 	if (view->depth && t->nent < X86_CPUID_MAX)
 		t->entries[t->nent++] = (struct kvm_cpuid_entry2){
 			.function = X86_TINYVMM_LEAF, .eax = view->depth, .ebx = X86_TINYVMM_EBX, .ecx = X86_TINYVMM_ECX
@@ -103,8 +145,8 @@ static bool has_leaf(const struct kvm_cpuid2 *t, uint32_t function, uint32_t ind
 	return false;
 }
 
-/* KVM on some hosts lists leaf 0xb with one subleaf or none; a guest with x2APIC looks for both levels there. */
-static void add_topology_leaves(struct kvm_cpuid2 *t)
+/* A guest with x2APIC looks for both levels there. */
+void x86_cpuid_add_topology(struct kvm_cpuid2 *t)
 {
 	for (uint32_t i = 0; i < 3; i++)
 		if (!has_leaf(t, 0xb, i) && t->nent < X86_CPUID_MAX)
@@ -118,7 +160,6 @@ static void add_topology_leaves(struct kvm_cpuid2 *t)
 
 void x86_cpuid_for(struct kvm_cpuid2 *t, unsigned index, unsigned n)
 {
-	add_topology_leaves(t);
 	for (unsigned i = 0; i < t->nent; i++) {
 		struct kvm_cpuid_entry2 *e = &t->entries[i];
 

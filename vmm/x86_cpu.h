@@ -35,11 +35,21 @@ struct x86_entry {
 struct x86_view {
 	bool nested;    /* VMX or SVM */
 	bool pv;        /* KVM's calls in place of costly accesses; its clock in any case */
+	bool plain;     /* only what a KVM that interprets ring 0 can run */
 	unsigned depth; /* hypervisors below the guest, itself told by X86_TINYVMM_LEAF; 0: not told */
 };
 
+/*
+ * To Linux a KVM that ignores what is hidden from it is no obstacle: these bits of leaf 1 it hides from itself.  A parameter
+ * of its command line.
+ */
+#define X86_PLAIN_LINUX "clearcpuid=128,129,137,140,141,147,148,150,151,153,154,156,157"
+
 /* The host's CPUID as KVM can offer it, less what VIEW leaves out; freed with free(). */
 int x86_cpuid_template(struct kvm *kvm, const struct x86_view *view, struct kvm_cpuid2 **out, struct tvmm_error *err);
+
+/* KVM on some hosts lists leaf 0xb with one subleaf or none: adds what is missing.  Of x86_cpuid_template(); pure. */
+void x86_cpuid_add_topology(struct kvm_cpuid2 *t);
 
 /* Makes T the view of vCPU INDEX of N: APIC ids, topology, cache sharing.  APIC ids are 0 .. N - 1.  Pure. */
 void x86_cpuid_for(struct kvm_cpuid2 *t, unsigned index, unsigned n);
