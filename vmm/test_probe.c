@@ -24,7 +24,9 @@ enum run { RUN_WELL, RUN_STOPS, RUN_HANGS, RUN_HANGS_HARD, RUN_FAILS };
 
 /* One at a time: the tests are not parallel. */
 static struct {
-	int open_error, create_error, write_error, thread_error;
+	int open_error, create_error, write_error;
+	unsigned opens, fail_at; /* the open that fails, from 1; 0: none */
+	int fail_errno;
 	enum run run;
 	unsigned exit_ns, user_ns, fault_ns;
 	_Atomic uint64_t now;
@@ -45,6 +47,8 @@ static int fake_open(const struct host *h, const char *path, int flags, mode_t m
 {
 	int fd = -ENOENT;
 
+	if (++fake.opens == fake.fail_at)
+		return -fake.fail_errno;
 	if (!strcmp(path, "/dev/kvm"))
 		fd = fake.open_error && !(flags & O_PATH) ? -fake.open_error : FD_KVM;
 	else if (!strcmp(path, CACHE))
@@ -301,6 +305,34 @@ START_TEST(no_kvm)
 }
 END_TEST
 
+/* Out of descriptors, or of space, at any moment: a verdict or a sentence, and nothing is left open. */
+START_TEST(short_of_something)
+{
+	static const int errors[] = { EMFILE, ENOSPC };
+
+	for (unsigned e = 0; e < ARRAY_SIZE(errors); e++) {
+		unsigned n, good = 0;
+
+		for (n = 1; n < 1000; n++) {
+			int ret;
+
+			set_up();
+			fake.fail_at = n;
+			fake.fail_errno = errors[e];
+			ret = probe_host(&p, &host, CACHE, false, &err);
+			if (fake.opens < n) /* none was the Nth */
+				break;
+			good += !ret;
+			ck_assert(p.n_findings && p.kvm_usable == !ret);
+			ck_assert(!ret || (ret == -errors[e] && err.code && err.message[0]));
+			ck_assert_uint_eq(fake.closed, fake.files_open + (ret ? 0 : 2)); /* the VM and the vCPU */
+		}
+		ck_assert_uint_lt(n, 1000);
+		ck_assert_uint_ge(good, n - 4); /* only /dev/kvm itself, which is opened three times, is needed */
+	}
+}
+END_TEST
+
 /* Is the next probe's verdict the one that was kept? */
 static bool believed(void)
 {
@@ -351,5 +383,5 @@ END_TEST
 
 int main(void)
 {
-	return test_main("probe", (const TTest *const[]){ measures, a_guest_that_stops, a_vcpu_that_hangs, no_kvm, kept, NULL });
+	return test_main("probe", (const TTest *const[]){ measures, a_guest_that_stops, a_vcpu_that_hangs, no_kvm, short_of_something, kept, NULL });
 }
