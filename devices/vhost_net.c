@@ -75,11 +75,14 @@ static int open_pair(struct vhost_net *v, struct tvmm_error *err)
 		if (ret)
 			evbell_fini(&p->call[0].bell, v->loop);
 	}
-	if (ret)
+	if (ret) {
 		v->host->close(v->host, p->fd);
-	else
-		v->pairs++;
-	return ret;
+		return ret;
+	}
+	for (unsigned i = 0; i < 2; i++)
+		evbell_watch(&p->call[i].bell, v->loop, true);
+	v->pairs++;
+	return 0;
 }
 
 int vhost_net_open(struct vhost_net **out, const struct host *h, struct evloop *loop, unsigned pairs, struct tvmm_error *err)

@@ -14,7 +14,6 @@
 
 #include <linux/pci_regs.h>
 #include <linux/virtio_pci.h>
-#include <sys/epoll.h>
 #include "bits.h"
 
 #define ALL_ONES UINT64_MAX
@@ -396,7 +395,7 @@ static int bell_watch(struct virtio_dev *dev, unsigned q, bool watch)
 
 	if (q >= vp->n_bells)
 		return -EINVAL;
-	return evloop_mod(dev->loop, &vp->bell[q].src, watch ? EPOLLIN : 0);
+	return evbell_watch(&vp->bell[q], dev->loop, watch);
 }
 
 static int init_bells(struct virtio_pci *vp, struct tvmm_error *err)
@@ -413,6 +412,7 @@ static int init_bells(struct virtio_pci *vp, struct tvmm_error *err)
 			break;
 		b->arg = vp;
 		vp->n_bells++;
+		evbell_watch(b, vp->dev->loop, true);
 	}
 	return ret;
 }

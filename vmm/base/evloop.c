@@ -48,8 +48,9 @@ static void bell_ready(struct evsource *src, uint32_t events)
 	uint64_t n;
 	struct iovec iov = { &n, sizeof(n) };
 
-	/* Emptied before the handler looks for work, so that what arrives from here on rings again. */
-	b->host->readv(b->host, src->fd, &iov, 1);
+	/* Emptied before the handler looks for work, so that what arrives from here on rings again; or each ring is an edge. */
+	if (!(src->events & (uint32_t)EPOLLET))
+		b->host->readv(b->host, src->fd, &iov, 1);
 	b->rung(b);
 }
 
@@ -67,6 +68,11 @@ int evbell_init(struct evbell *b, struct evloop *l, void (*rung)(struct evbell *
 		b->src.fd = -1;
 	}
 	return ret;
+}
+
+int evbell_watch(struct evbell *b, struct evloop *l, bool watch)
+{
+	return evloop_mod(l, &b->src, watch ? EPOLLIN | (uint32_t)EPOLLET : 0);
 }
 
 void evbell_fini(struct evbell *b, struct evloop *l)

@@ -67,6 +67,12 @@ void evloop_del(struct evloop *l, struct evsource *src);
 
 /* Makes a bell (creates its eventfd) and adds it.  evbell_fini() deletes and closes. */
 int evbell_init(struct evbell *b, struct evloop *l, void (*rung)(struct evbell *), struct tvmm_error *err);
+/*
+ * For bells that are rung often, and whose descriptor only the loop looks at: from now on none is emptied, which saves a
+ * system call a ring (2^64 of them would be too many).  Or not WATCH: rings go unheard, until one is watched again, and then
+ * it calls at once if any came.  0 or -errno.
+ */
+int evbell_watch(struct evbell *b, struct evloop *l, bool watch);
 void evbell_fini(struct evbell *b, struct evloop *l);
 void evbell_ring(struct evbell *b); /* any thread, never blocks */
 

@@ -226,6 +226,7 @@ static inline ssize_t fuzz_writev(const struct host *h, int fd, const struct iov
 
 	if (f->kind == FUZZ_BELL) {
 		f->rung = true;
+		f->seen = false;
 		return 8;
 	}
 	FUZZ_ASSERT(f->kind == FUZZ_OUT);
@@ -425,6 +426,8 @@ static inline unsigned fuzz_pump(struct fuzz_host *fh, unsigned limit)
 
 			if (!ready)
 				continue;
+			if (f->kind == FUZZ_BELL)
+				f->seen = true;
 			f->src->ready(f->src, ready);
 			steps++;
 		}

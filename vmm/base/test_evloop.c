@@ -50,7 +50,7 @@ END_TEST
 
 struct ring {
 	struct evbell bell;
-	unsigned n;
+	unsigned n, seen;
 	struct ring *other;
 	struct evloop *l;
 };
@@ -92,6 +92,65 @@ START_TEST(bells)
 }
 END_TEST
 
+static void be_deaf(void *arg)
+{
+	struct ring *r = arg;
+
+	evbell_watch(&r->bell, r->l, false);
+}
+
+static void hear_again(void *arg)
+{
+	struct ring *r = arg;
+
+	evbell_watch(&r->bell, r->l, true);
+}
+
+static void look(void *arg)
+{
+	struct ring *r = arg;
+
+	r->seen = r->n;
+}
+
+/* How often it was called; waits for N times, but not for ever. */
+static unsigned heard(struct evloop *l, struct ring *r, unsigned n)
+{
+	for (unsigned i = 0; i < 100000; i++) {
+		evloop_call(l, look, r);
+		if (r->seen >= n)
+			break;
+	}
+	return r->seen;
+}
+
+/* Each ring is an edge; none is lost while nobody listens. */
+START_TEST(bells_never_emptied)
+{
+	struct evloop l;
+	struct ring r = { .l = &l };
+	uint64_t rings = 0;
+
+	ck_assert_int_eq(evloop_init(&l, host_linux(), NULL), 0);
+	ck_assert_int_eq(evbell_init(&r.bell, &l, rung, NULL), 0);
+	ck_assert_int_eq(evbell_watch(&r.bell, &l, true), 0);
+	ck_assert_int_eq(evloop_start(&l, "loop", NULL), 0);
+	for (unsigned i = 1; i <= 100; i++) {
+		evbell_ring(&r.bell);
+		ck_assert_uint_eq(heard(&l, &r, i), i);
+	}
+	evloop_call(&l, be_deaf, &r);
+	ck_assert_int_eq(read(r.bell.src.fd, &rings, sizeof(rings)), sizeof(rings));
+	ck_assert_uint_eq(rings, 100);
+	evbell_ring(&r.bell);
+	evloop_call(&l, hear_again, &r);
+	ck_assert_uint_eq(heard(&l, &r, 101), 101);
+	evloop_stop(&l);
+	evbell_fini(&r.bell, &l);
+	evloop_fini(&l);
+}
+END_TEST
+
 /* Two bells in one batch, each deleting the other: exactly one of them may run. */
 START_TEST(deleted_in_batch)
 {
@@ -118,5 +177,5 @@ END_TEST
 
 int main(void)
 {
-	return test_main("evloop", (const TTest *const[]){ calls, bells, deleted_in_batch, NULL });
+	return test_main("evloop", (const TTest *const[]){ calls, bells, bells_never_emptied, deleted_in_batch, NULL });
 }
