@@ -58,6 +58,12 @@ static void stream_gone(struct net_stream *s, const char *why, int ret)
 		s->gone(s->arg);
 }
 
+/* The host is short of memory just now: nothing was taken, and nothing is wrong with the connection. */
+static bool is_passing(ssize_t ret)
+{
+	return ret == -ENOBUFS || ret == -ENOMEM;
+}
+
 /* ---- receiving ---------------------------------------------------------------------------------------------------- */
 
 /* Reads once, behind what is there.  False: nothing came. */
@@ -82,7 +88,7 @@ static bool read_more(struct net_stream *s)
 		return true;
 	}
 	s->drained = true;
-	if (ret != -EAGAIN)
+	if (ret != -EAGAIN && !is_passing(ret))
 		stream_gone(s, ret ? "the connection broke" : "the other side ended", (int)ret);
 	return false;
 }
@@ -150,7 +156,9 @@ static bool flush_rest(struct net_stream *s)
 		if (ret == -EINTR)
 			continue;
 		if (ret < 0) {
-			if (ret != -EAGAIN)
+			if (is_passing(ret)) /* no edge would come: ask for one */
+				evloop_mod(s->loop, &s->src, WATCH_IN);
+			else if (ret != -EAGAIN)
 				stream_gone(s, "the connection broke", (int)ret);
 			return false;
 		}
@@ -213,7 +221,8 @@ static int stream_send(struct netif *n, unsigned pair, struct iovec *iov, unsign
 			return -EAGAIN;
 		}
 		n->dropped++;
-		stream_gone(s, "the connection broke", (int)ret);
+		if (!is_passing(ret))
+			stream_gone(s, "the connection broke", (int)ret);
 	} else if ((size_t)ret < len - NETIF_HDR + PREFIX) {
 		keep_rest(s, cnt, (size_t)ret);
 		evloop_mod(s->loop, &s->src, WATCH_BOTH);
@@ -226,10 +235,13 @@ static void stream_ready(struct evsource *src, uint32_t events)
 	struct net_stream *s = container_of(src, struct net_stream, src);
 
 	s->drained = false;
-	if (events & EPOLLOUT && flush_rest(s))
-		evloop_mod(s->loop, src, WATCH_IN);
-	if (!s->nif.up)
-		return;
+	if (events & EPOLLOUT) {
+		bool done = flush_rest(s);
+
+		if (!s->nif.up)
+			return;
+		evloop_mod(s->loop, src, done ? WATCH_IN : WATCH_BOTH);
+	}
 	if (s->nif.ready)
 		s->nif.ready(&s->nif, 0);
 	/* A guest that receives nothing would never see the end. */

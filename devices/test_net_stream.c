@@ -205,6 +205,74 @@ START_TEST(send_stuck)
 }
 END_TEST
 
+/* The peer's next frame must be number I. */
+static void next_is(struct rig *r, unsigned i)
+{
+	ck_assert_int_eq(read(r->peer, big, 4 + 500), 4 + 500);
+	ck_assert_uint_eq(big[4], (uint8_t)i);
+	ck_assert_uint_eq(big[4 + 499], (uint8_t)(i + 499));
+}
+
+/* Interrupted, no memory, no room, short, at each call of a frame's way out: it is lost whole, or arrives whole. */
+START_TEST(passing_failures)
+{
+	static const int errors[] = { EINTR, EAGAIN, ENOBUFS, ENOMEM };
+	static const enum test_op ops[] = { OP_WRITEV, OP_SEND };
+
+	for (unsigned k = 0; k < ARRAY_SIZE(errors) * ARRAY_SIZE(ops) * 3; k++) {
+		enum test_op op = ops[k % 2];
+		int e = errors[k / 2 % ARRAY_SIZE(errors)];
+		struct rig *r;
+		bool lost;
+
+		if (op == OP_SEND && e == EAGAIN) /* a true one is followed by an edge; see send_stuck */
+			continue;
+		r = rig_new();
+		r->th.max_io = op == OP_SEND ? 100 : 0; /* the rest goes out by send() */
+		for (unsigned i = 0; i < 3; i++) {
+			if (i == k / 8)
+				test_host_fail(&r->th, op, 1, e);
+			while (put(r, 500, (uint8_t)i) == -EAGAIN)
+				ck_assert_int_eq(loop_step(&r->loop), 1);
+			while (r->th.max_io && loop_step(&r->loop))
+				;
+			lost = r->nif->dropped && i == k / 8;
+			if (!lost)
+				next_is(r, i);
+		}
+		ck_assert(r->nif->up);
+		ck_assert_uint_eq(r->nif->dropped, op == OP_WRITEV && (e == ENOBUFS || e == ENOMEM));
+		ck_assert_int_ge(loop_settle(&r->loop), 0);
+		rig_free(r);
+	}
+}
+END_TEST
+
+/* The same on the way in. */
+START_TEST(passing_failures_in)
+{
+	static const int errors[] = { EINTR, ENOBUFS, ENOMEM };
+
+	for (unsigned k = 0; k < ARRAY_SIZE(errors); k++) {
+		struct rig *r = rig_new();
+		size_t n = wire(big, 500, 7);
+
+		ck_assert_int_eq(write(r->peer, big, n), (ssize_t)n);
+		test_host_fail(&r->th, OP_RECV, 1, errors[k]);
+		ck_assert_int_eq(loop_step(&r->loop), 1);
+		if (errors[k] != EINTR) {
+			ck_assert_int_eq(take(r, 100, 7), -EAGAIN);
+			ck_assert_int_eq(write(r->peer, big, n), (ssize_t)n);
+			ck_assert_int_eq(loop_step(&r->loop), 1);
+			ck_assert_int_eq(take(r, 100, 7), 500);
+		}
+		ck_assert_int_eq(take(r, 100, 7), 500);
+		ck_assert(r->nif->up);
+		rig_free(r);
+	}
+}
+END_TEST
+
 START_TEST(peer_ends)
 {
 	struct rig *r = rig_new();
@@ -306,8 +374,8 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { receive, receive_crumbs, send_stuck, peer_ends, peer_ends_quietly, bad_length, broken,
-				       descriptors, NULL };
+	const TTest *const tests[] = { receive, receive_crumbs, send_stuck, passing_failures, passing_failures_in,
+				       peer_ends, peer_ends_quietly, bad_length, broken, descriptors, NULL };
 
 	return test_main("net_stream", tests);
 }
