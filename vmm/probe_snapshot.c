@@ -210,11 +210,10 @@ static void read_machine(struct snapshot *s, const struct host *h)
 		s->flag_vmx = has_word(flags, "vmx");
 		s->flag_svm = has_word(flags, "svm");
 	}
-	if (!s->hypervisor)
-		return;
+	/* Also where CPUID tells of no hypervisor: a hidden one may have left its maker's name here. */
 	read_text(h, "/sys/class/dmi/id/sys_vendor", s->sys_vendor, sizeof(s->sys_vendor));
 	read_text(h, "/sys/class/dmi/id/product_name", s->product, sizeof(s->product));
-	if (!*s->sys_vendor) { /* no firmware of a PC's: a minimal VMM */
+	if (s->hypervisor && !*s->sys_vendor) { /* no firmware of a PC's: a minimal VMM */
 		read_acpi(s, h);
 		read_text(h, "/proc/cmdline", text, sizeof(text));
 		s->mmio_cmdline = strstr(text, "virtio_mmio.device=");

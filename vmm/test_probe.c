@@ -301,6 +301,7 @@ START_TEST(no_kvm)
 	fake.create_error = EBUSY;
 	ck_assert_int_eq(probe_host(&p, &host, CACHE, false, &err), -EBUSY);
 	ck_assert(!p.kvm_usable && p.kvm_api == 12 && !fake.file_len);
+	ck_assert_ptr_nonnull(strstr(finding("/dev/kvm")->fix, "VirtualBox"));
 	ck_assert_uint_eq(fake.files_open, fake.closed);
 }
 END_TEST
