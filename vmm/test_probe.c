@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include "bits.h"
 #include "probe_guest.h"
+#include "probe_snapshot.h"
 #include "test.h"
 
 enum run { RUN_WELL, RUN_STOPS, RUN_HANGS, RUN_HANGS_HARD, RUN_FAILS };
@@ -39,6 +40,7 @@ static struct {
 	struct stat file_stat;
 	char boot_id[40];
 	unsigned files_open;
+	const char *modules[2]; /* their folders in /sys */
 } fake;
 
 enum { FD_KVM = 1000, FD_VM, FD_VCPU, FD_CACHE, FD_BOOT_ID, FD_EXE };
@@ -57,6 +59,9 @@ static int fake_open(const struct host *h, const char *path, int flags, mode_t m
 		fd = FD_BOOT_ID;
 	else if (!strcmp(path, "/proc/self/exe"))
 		fd = FD_EXE;
+	for (unsigned i = 0; i < ARRAY_SIZE(fake.modules); i++)
+		if (fake.modules[i] && !strcmp(path, fake.modules[i]))
+			fd = FD_EXE;
 	if (fd == FD_CACHE)
 		fake.file_exists = true;
 	if (fd >= 0)
@@ -306,6 +311,36 @@ START_TEST(no_kvm)
 }
 END_TEST
 
+/* Which KVM will serve the guest: the CPU's flag decides between the modules that are loaded. */
+START_TEST(interprets)
+{
+	static const struct {
+		bool vmx, svm;
+		const char *modules[2];
+		bool yes;
+	} hosts[] = {
+		{ false, false, { NULL }, true },
+		{ false, false, { "/sys/module/kvm_pvm" }, true },
+		{ false, false, { "/sys/module/kvm_amd", "/sys/module/kvm_intel" }, true }, /* loaded, but of no use */
+		{ true, false, { "/sys/module/kvm_pvm" }, true },
+		{ true, false, { "/sys/module/kvm_pvm", "/sys/module/kvm_intel" }, false },
+		{ true, false, { "/sys/module/kvm_pvm", "/sys/module/kvm_amd" }, true },
+		{ false, true, { "/sys/module/kvm_pvm", "/sys/module/kvm_amd" }, false },
+		{ false, true, { "/sys/module/kvm_amd" }, false },
+		{ true, false, { NULL }, false }, /* the module may be built in */
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(hosts); i++) {
+		const struct snapshot s = { .vmx = hosts[i].vmx, .svm = hosts[i].svm };
+
+		set_up();
+		memcpy(fake.modules, hosts[i].modules, sizeof(fake.modules));
+		ck_assert_msg(snapshot_interprets(&s, &host) == hosts[i].yes, "host %u", i);
+		ck_assert_uint_eq(fake.files_open, fake.closed);
+	}
+}
+END_TEST
+
 /* Out of descriptors, or of space, at any moment: a verdict or a sentence, and nothing is left open. */
 START_TEST(short_of_something)
 {
@@ -384,5 +419,5 @@ END_TEST
 
 int main(void)
 {
-	return test_main("probe", (const TTest *const[]){ measures, a_guest_that_stops, a_vcpu_that_hangs, no_kvm, short_of_something, kept, NULL });
+	return test_main("probe", (const TTest *const[]){ measures, a_guest_that_stops, a_vcpu_that_hangs, no_kvm, interprets, short_of_something, kept, NULL });
 }
