@@ -19,6 +19,8 @@
 #define TABLE_PAGES 2
 #define MAX_CHAIN   4
 
+struct attack;
+
 struct target {
 	struct vdev v;
 	const char *name;
@@ -31,6 +33,8 @@ struct target {
 	bool (*done)(struct target *t, uint32_t len);
 	volatile uint8_t *buf;       /* BUF_PAGES, with a guard page on each side */
 	struct vdesc *table;         /* TABLE_PAGES */
+	bool optional, missing;      /* not every machine has it; this one has not */
+	const struct attack *own[2]; /* attacks on this device alone */
 	uint8_t *ring[VIRTIO_MAX_Q]; /* three pages each */
 	unsigned latched;            /* times NEEDS_RESET was seen */
 };
@@ -51,7 +55,8 @@ struct attack {
 };
 
 /* Each ends with a row without name. */
-extern const struct attack ring_attacks[], setup_attacks[], register_attacks[], race_attacks[], blk_attacks[], port_attacks[];
+extern const struct attack ring_attacks[], setup_attacks[], register_attacks[], race_attacks[], event_attacks[], port_attacks[];
+extern const struct attack blk_attacks[], range_attacks[], balloon_attacks[], net_attacks[], control_attacks[], vsock_attacks[];
 
 /* Damage to one descriptor of a chain, tried on the first and the last one, in the ring and in an indirect table. */
 struct edit {
@@ -65,7 +70,8 @@ extern const struct edit edits[];
 /* ---- target.c ---- */
 
 bool target_open(struct target *t);               /* finds the device, takes memory; once */
-void target_begin(struct target *t);              /* reset up to FEATURES_OK, queues set up and enabled */
+void target_negotiate(struct target *t);          /* reset up to FEATURES_OK */
+void target_begin(struct target *t);              /* that, and queues set up and enabled */
 void target_start(struct target *t);              /* and DRIVER_OK */
 void target_queue_raw(struct target *t, unsigned q, uint16_t size, uint64_t desc, uint64_t avail, uint64_t used);
 bool target_latched(struct target *t);            /* waits for NEEDS_RESET, a second or so */
@@ -78,6 +84,16 @@ bool run_edit(struct target *t, const struct edit *e, bool last, bool indirect, 
 void offer_direct(struct target *t, const struct vdesc *d, unsigned n);
 void offer_indirect(struct target *t, const struct vdesc *d, unsigned n);
 struct vqueue *target_queue(struct target *t);
+
+/*
+ * Offers a chain of N on queue Q, linked here, rings, and waits: what the device says it wrote, or why there is no answer.
+ */
+enum { LATCHED = -1, SILENT = -2 };
+long target_ask(struct target *t, unsigned q, const struct vdesc *d, unsigned n);
+/* The same, for what must break the device, which is set up again then. */
+bool target_refuses(struct target *t, unsigned q, const struct vdesc *d, unsigned n);
+/* Starts it with FEATURES, those that it offers, for this life only. */
+void target_start_with(struct target *t, uint64_t features);
 
 /* Addresses no DMA may reach; the Nth, or 0 behind the last. */
 uint64_t bad_address(const struct target *t, unsigned n);
@@ -95,8 +111,9 @@ void helper_stop(void);                           /* waits until FN has returned
 extern bool helper_there;
 
 /* ---- the targets (devices.c) ---- */
-enum { T_RNG, T_BLK, T_TX, T_RX, N_TARGETS };
+enum { T_RNG, T_BLK, T_TX, T_RX, T_BALLOON, T_NET_TX, T_NET_RX, T_CONTROL, T_VSOCK, N_TARGETS };
 extern struct target targets[N_TARGETS];
+/* Finds all of them; false if one is missing that every machine has. */
 bool targets_open(void);
 /* One request to a block device through QUEUE's first descriptors: its status byte, or -1. */
 int blk_do(struct target *t, uint32_t type, uint64_t sector, volatile void *data, uint32_t len, bool write);

@@ -2,7 +2,7 @@
 /*
  * payload_hostile.c - the whole list of attacks on one target, a result line for each.  After each of them the target
  * works again, and so does another disk that nobody attacked.
- * Arguments: target=0..3 (devices.c), list=edits|rest|ports|broken, seed=N.
+ * Arguments: target=N (devices.c), list=edits|rest|own|events|ports|broken, seed=N.
  */
 #include "hostile.h"
 
@@ -40,7 +40,7 @@ static void run_edits(struct target *t)
 	}
 }
 
-static void run_list(struct target *t, const struct attack *a)
+static void run_list(struct target *t, const struct attack *a, bool all_windows)
 {
 	for (; a->name; a++) {
 		const char *why = "";
@@ -48,13 +48,19 @@ static void run_list(struct target *t, const struct attack *a)
 
 		if (a->only && !(a->only & 1ull << t->kind))
 			continue;
-		if (a->rare && t == &targets[T_RX]) /* the same windows as its other queue's */
+		if (a->rare && all_windows && t >= &targets[T_RX]) /* the same windows as others have */
 			continue;
 		good = run_attack(t, a, &why);
 		if (!good)
 			target_recovers(t);
 		verdict(good, why, a->name);
 	}
+}
+
+static void run_own(struct target *t)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(t->own) && t->own[i]; i++)
+		run_list(t, t->own[i], false);
 }
 
 /* Leaves the device broken and goes to sleep for a while: the host half looks what that costs. */
@@ -81,21 +87,28 @@ void guest_main(void)
 	other.done = targets[T_BLK].done;
 	if (!report(targets_open() && target_open(&other), "all devices are there"))
 		return;
+	if (!report(!t->missing, "there is a %s", t->name))
+		return;
 	target_start(&other);
 	report(target_recovers(t) && other_works(), "%s works", t->name);
 	report(helper_init(1), "a second CPU helps");
 	if (!strcmp(list, "edits")) {
 		run_edits(t);
 	} else if (!strcmp(list, "ports")) {
-		run_list(t, port_attacks);
+		run_list(t, port_attacks, false);
+	} else if (!strcmp(list, "events")) {
+		run_list(t, event_attacks, false);
+	} else if (!strcmp(list, "own")) {
+		run_own(t);
 	} else if (!strcmp(list, "broken")) {
 		stay_broken(t);
 	} else {
-		run_list(t, ring_attacks);
-		run_list(t, setup_attacks);
-		run_list(t, register_attacks);
-		run_list(t, race_attacks);
-		run_list(t, blk_attacks);
+		run_list(t, ring_attacks, true);
+		run_list(t, setup_attacks, true);
+		run_list(t, register_attacks, true);
+		run_list(t, race_attacks, true);
+		run_list(t, event_attacks, false);
+		run_own(t);
 	}
 	con_printf("# latched %u\n", t->latched);
 }

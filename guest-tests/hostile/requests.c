@@ -166,17 +166,15 @@ static bool reset_great_reads(struct target *t)
 	return true;
 }
 
-#define BLK (1 << VIRTIO_BLK)
-
 const struct attack blk_attacks[] = {
-	{ "sectors behind the end, and those that wrap", WORKS, sector_arithmetic, BLK, false },
-	{ "lengths that are no sectors", WORKS, odd_lengths, BLK, false },
-	{ "request types that are none", WORKS, unknown_types, BLK, false },
-	{ "data the wrong way round", WORKS, wrong_way, BLK, false },
-	{ "an id of every length", WORKS, id_lengths, BLK, false },
-	{ "discard and write-zeroes out of range", WORKS, bad_segments, BLK, false },
-	{ "headers of too few bytes", WORKS, split_header, BLK, false },
-	{ "a request without room for a status", LATCHES, no_status, BLK, false },
-	{ "great reads, reset at once", WORKS, reset_great_reads, BLK, false },
+	{ "sectors behind the end, and those that wrap", WORKS, sector_arithmetic, 0, false },
+	{ "lengths that are no sectors", WORKS, odd_lengths, 0, false },
+	{ "request types that are none", WORKS, unknown_types, 0, false },
+	{ "data the wrong way round", WORKS, wrong_way, 0, false },
+	{ "an id of every length", WORKS, id_lengths, 0, false },
+	{ "discard and write-zeroes out of range", WORKS, bad_segments, 0, false },
+	{ "headers of too few bytes", WORKS, split_header, 0, false },
+	{ "a request without room for a status", LATCHES, no_status, 0, false },
+	{ "great reads, reset at once", WORKS, reset_great_reads, 0, false },
 	{ NULL, EITHER, NULL, 0, false },
 };

@@ -12,12 +12,7 @@
 /* Sets up the attacked queue with these areas, and says DRIVER_OK: the device must latch. */
 static bool latches_with(struct target *t, uint64_t desc, uint64_t avail, uint64_t used)
 {
-	target_begin(t);
-	virtio_reset(&t->v);
-	virtio_set_status(&t->v, VS_ACKNOWLEDGE);
-	virtio_set_status(&t->v, VS_ACKNOWLEDGE | VS_DRIVER);
-	virtio_accept(&t->v, t->v.features);
-	virtio_set_status(&t->v, VS_ACKNOWLEDGE | VS_DRIVER | VS_FEATURES_OK);
+	target_negotiate(t);
 	target_queue_raw(t, t->q, QUEUE_SIZE, desc, avail, used);
 	virtio_ready(&t->v);
 	/* It answers within the register write. */

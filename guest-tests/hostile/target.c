@@ -76,16 +76,23 @@ static void set_up_queue(struct target *t, unsigned q)
 	target_queue_raw(t, q, QUEUE_SIZE, r, r + 4096, r + 8192);
 }
 
-void target_begin(struct target *t)
+void target_negotiate(struct target *t)
 {
 	virtio_reset(&t->v);
-	/* An attack may have left garbage behind: all messages masked. */
+	/* An attack may have left garbage behind: MSI-X is on, and all messages are masked. */
+	if (t->v.pci.msix_cap)
+		mmio_w16(t->v.pci.cfg + t->v.pci.msix_cap + 2, 0x8000);
 	for (unsigned i = 0; i < t->v.pci.msix_n; i++)
 		msix_mask(&t->v.pci, i, true);
 	virtio_set_status(&t->v, VS_ACKNOWLEDGE);
 	virtio_set_status(&t->v, VS_ACKNOWLEDGE | VS_DRIVER);
 	virtio_accept(&t->v, t->v.features);
 	virtio_set_status(&t->v, VS_ACKNOWLEDGE | VS_DRIVER | VS_FEATURES_OK);
+}
+
+void target_begin(struct target *t)
+{
+	target_negotiate(t);
 	for (unsigned q = 0; q < t->n_queues; q++)
 		set_up_queue(t, q);
 }
@@ -94,6 +101,15 @@ void target_start(struct target *t)
 {
 	target_begin(t);
 	virtio_ready(&t->v);
+}
+
+void target_start_with(struct target *t, uint64_t features)
+{
+	uint64_t had = t->v.features;
+
+	t->v.features = t->v.offered & (features | VF_VERSION_1);
+	target_start(t);
+	t->v.features = had;
 }
 
 /* ---- does it work? -------------------------------------------------------------------------------------------------- */
@@ -124,6 +140,33 @@ void offer_indirect(struct target *t, const struct vdesc *d, unsigned n)
 		t->table[i] = d[i];
 	vq_desc(q, 0, (uint64_t)t->table, n * 16, VD_INDIRECT, 0);
 	vq_offer(q, 0);
+}
+
+long target_ask(struct target *t, unsigned q, const struct vdesc *d, unsigned n)
+{
+	struct vqueue *vq = &t->v.q[q];
+	uint16_t before = vq->used->idx;
+
+	for (unsigned i = 0; i < n; i++)
+		vq_desc(vq, (uint16_t)i, d[i].addr, d[i].len, (uint16_t)(d[i].flags | (i + 1 < n ? VD_NEXT : 0)), (uint16_t)(i + 1));
+	vq_offer(vq, 0);
+	vq_ring_bell(vq);
+	for (uint64_t end = deadline_ms(4000); vq->used->idx == before; cpu_relax()) {
+		if (virtio_status(&t->v) & VS_NEEDS_RESET)
+			return LATCHED;
+		if (expired(end))
+			return SILENT;
+	}
+	return vq->used->e[before & (QUEUE_SIZE - 1)].len;
+}
+
+bool target_refuses(struct target *t, unsigned q, const struct vdesc *d, unsigned n)
+{
+	if (target_ask(t, q, d, n) != LATCHED)
+		return false;
+	t->latched++;
+	target_start(t);
+	return true;
 }
 
 bool target_request(struct target *t)

@@ -12,7 +12,7 @@
 #include "guest.h"
 
 #define VIRTIO_VENDOR 0x1af4
-enum { VIRTIO_NET = 1, VIRTIO_BLK = 2, VIRTIO_CONSOLE = 3, VIRTIO_RNG = 4, VIRTIO_BALLOON = 5 };
+enum { VIRTIO_NET = 1, VIRTIO_BLK = 2, VIRTIO_CONSOLE = 3, VIRTIO_RNG = 4, VIRTIO_BALLOON = 5, VIRTIO_VSOCK = 19 };
 
 #define VF_INDIRECT  (1ull << 28)
 #define VF_EVENT_IDX (1ull << 29)
