@@ -18,13 +18,18 @@ static uint64_t end_tsc;
 
 /* ---- the attacker ------------------------------------------------------------------------------------------------------------ */
 
-static const struct attack *const lists[] = { ring_attacks, setup_attacks, register_attacks, race_attacks, blk_attacks, port_attacks };
+static const struct attack *const lists[] = { ring_attacks, setup_attacks, register_attacks, race_attacks, event_attacks, port_attacks };
 
+/* From one of the lists, or of the target's own. */
 static const struct attack *pick(const struct target *t)
 {
 	for (;;) {
-		const struct attack *a = lists[rnd() % ARRAY_SIZE(lists)];
-		unsigned n = 0;
+		unsigned n = (unsigned)(rnd() % (ARRAY_SIZE(lists) + ARRAY_SIZE(t->own)));
+		const struct attack *a = n < ARRAY_SIZE(lists) ? lists[n] : t->own[n - ARRAY_SIZE(lists)];
+
+		if (!a)
+			continue;
+		n = 0;
 
 		while (a[n].name)
 			n++;
@@ -40,6 +45,8 @@ static void one_attack(void)
 	const char *why = "", *name;
 	bool good;
 
+	if (t->missing)
+		return;
 	if (rnd() % 4) {
 		const struct attack *a = pick(t);
 
@@ -144,6 +151,8 @@ void guest_main(void)
 	target_start(&mine);
 	half = mmio_r64(mine.v.config) / 2;
 	data = page_alloc(CHUNK * 512 / 4096);
+	for (unsigned i = 0; i < N_TARGETS; i++)
+		report(!targets[i].missing, "there is a %s", targets[i].name);
 	report(helper_init(2), "a helper for the attacker");
 	/* From here on no page of the guest is new to the host: what it uses more is its own. */
 	ring3(touch_all, page_alloc(0));
