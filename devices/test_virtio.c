@@ -407,6 +407,33 @@ START_TEST(broken_again)
 }
 END_TEST
 
+/* A queue that the driver did not set up is neither worked on nor broken, and does not count. */
+START_TEST(broken_with_one_queue)
+{
+	static struct td t;
+	static struct echo e;
+	struct td_seg s[2];
+
+	setup(&t, &e, _i ? &sync_class : &echo_class);
+	td_setup(&t, &e.dev, 0);
+	e.dev.queue[1].enabled = false;
+	virtio_set_status(&e.dev, ACK | DRV | FOK | DOK);
+	s[0] = td_out(&t, "\xff", 1);
+	s[1] = td_in(&t, 1);
+	td_offer(&t, &t.ring[0], s, 2);
+	td_kick(&t, 0);
+	td_kick(&t, 1);
+	ck_assert_uint_eq(e.notified[1], 0);
+	ck_assert(e.dev.queue[0].vq.broken && !e.dev.queue[1].vq.broken);
+	ck_assert_uint_eq(t.log.guest_faults, 1);
+	virtio_break(&e.dev, "again");
+	ck_assert_uint_eq(t.log.guest_faults, 1);
+	td_start(&t, &e.dev, 0);
+	echo_once(&t, 1);
+	teardown(&t, &e);
+}
+END_TEST
+
 /* ---- configuration ------------------------------------------------------------------------------------------------ */
 
 START_TEST(config)
@@ -553,6 +580,7 @@ int main(void)
 	tcase_add_loop_test(tc, broken_ring, 0, 2);
 	tcase_add_loop_test(tc, broken_device, 0, 2);
 	tcase_add_loop_test(tc, broken_again, 0, 2);
+	tcase_add_loop_test(tc, broken_with_one_queue, 0, 2);
 	tcase_add_test(tc, config);
 	tcase_add_test(tc, config_write_of_a_class_without);
 	tcase_add_loop_test(tc, reset_storm, 0, 2);

@@ -70,6 +70,12 @@ START_TEST(copies)
 	ck_assert_ptr_eq(gmem_range_some(&m, GPA(0xfff0), &len), low + 0xfff0);
 	ck_assert_uint_eq(len, 16);
 	ck_assert_ptr_null(gmem_range_some(&m, GPA(0x10000), &len));
+	len = 3;
+	ck_assert_ptr_eq(gmem_range_some(&m, GPA(GIB(4) + 0x7ff0), &len), high + 0x7ff0);
+	ck_assert_uint_eq(len, 3);
+	len = 17;
+	ck_assert_ptr_eq(gmem_range_some(&m, GPA(GIB(4) + 0x7ff0), &len), high + 0x7ff0);
+	ck_assert_uint_eq(len, 16);
 	ck_assert_uint_eq(gmem_size(&m), sizeof(low) + sizeof(high));
 }
 END_TEST
@@ -82,6 +88,8 @@ START_TEST(refusals)
 	two_regions(&m);
 	ck_assert_int_eq(gmem_add(&m, GPA(0xffff), 1, low, &e), -EINVAL);
 	ck_assert_int_eq(gmem_add(&m, GPA(GIB(4) - 1), 2, low, &e), -EINVAL);
+	ck_assert_int_eq(gmem_add(&m, GPA(GIB(4) + 0x7fff), 1, low, &e), -EINVAL);
+	ck_assert_int_eq(gmem_add(&m, GPA(GIB(4)), 1, low, &e), -EINVAL);
 	ck_assert_int_eq(gmem_add(&m, GPA(GIB(8)), 0, low, &e), -EINVAL);
 	ck_assert_int_eq(gmem_add(&m, GPA(UINT64_MAX), 2, low, &e), -EINVAL);
 	ck_assert_int_eq(gmem_add(&m, GPA(0x10000), 1, low, &e), 0);
@@ -92,7 +100,27 @@ START_TEST(refusals)
 }
 END_TEST
 
+/* As many as there may be, one against the other; what lies behind the table is no region. */
+START_TEST(full_table)
+{
+	struct {
+		struct gmem m;
+		struct gmem_region trap;
+	} t = { .trap = { .base = MIB(1), .size = 0x1000, .host = low } };
+
+	for (unsigned i = GMEM_MAX_REGIONS; i--;)
+		ck_assert_int_eq(gmem_add(&t.m, GPA(0x1000 * i), 0x1000, high + 0x1000 * i, NULL), 0);
+	ck_assert_uint_eq(t.m.n, GMEM_MAX_REGIONS);
+	for (unsigned i = 0; i < GMEM_MAX_REGIONS; i++) {
+		ck_assert_ptr_eq(gmem_range(&t.m, GPA(0x1000 * i + 5), 0xffb), high + 0x1000 * i + 5);
+		ck_assert_ptr_null(gmem_range(&t.m, GPA(0x1000 * i + 5), 0xffc)); /* never across two */
+	}
+	ck_assert_ptr_null(gmem_range(&t.m, GPA(MIB(1)), 1));
+	ck_assert_uint_eq(gmem_size(&t.m), 0x1000 * GMEM_MAX_REGIONS);
+}
+END_TEST
+
 int main(void)
 {
-	return test_main("gmem", (const TTest *const[]){ boundaries, model, copies, refusals, NULL });
+	return test_main("gmem", (const TTest *const[]){ boundaries, model, copies, refusals, full_table, NULL });
 }
