@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""clangbuild.py - what tools/fuzz and tools/coverage share: the tree compiled with clang, by a ninja file of its own.
+"""clangbuild.py - what tools/fuzz, tools/coverage and tools/mutate share: the tree compiled with clang, by a ninja file of its own.
 
 The product's build is gcc's and stays as it is.  Here every source that runs without a machine goes into one archive,
 and a program (a fuzz target, a unit test) is linked with it.  Nothing is installed, nothing outside BUILD is written.
@@ -52,12 +52,17 @@ def wraps(source):
     return '"fuzz_guest.h"' in open(os.path.join(ROOT, source), encoding="utf-8").read()
 
 
+def base_flags():
+    """What every source is compiled with."""
+    inc = " ".join(f"-I{ROOT}/{i}" for i in INCLUDES)
+    return f"-std=gnu17 -D_GNU_SOURCE -DTVMM_UNIT {WARNINGS} {inc}"
+
+
 def build(folder, cflags, ldflags, programs, archive_cflags=None):
     """Compiles PROGRAMS (name -> list of sources, link flags) into BUILD/FOLDER with clang."""
     out = os.path.join(BUILD, folder)
     os.makedirs(out, exist_ok=True)
-    inc = " ".join(f"-I{ROOT}/{i}" for i in INCLUDES)
-    base = f"-std=gnu17 -D_GNU_SOURCE -DTVMM_UNIT {WARNINGS} {inc}"
+    base = base_flags()
     lines = [f"cflags = {base} {cflags}", f"acflags = {base} {archive_cflags or cflags}", f"ldflags = {ldflags}",
              f"rule cc\n  command = {tool('clang-14', 'clang')} $cflags -MD -MF $out.d -c $in -o $out\n"
              "  depfile = $out.d\n  deps = gcc\n  description = CC $out",
