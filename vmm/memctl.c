@@ -98,7 +98,7 @@ static void fill_sample(struct memctl *c, struct oc_sample *s)
 		.total = from->known ? from->total : 0, .available = from->available,
 		.psi = from->psi.known, .some_us = from->psi.some_us, .full_us = from->psi.full_us,
 		.swap_free = p.swap_known ? p.swap_free : 0,
-		.resident = discard_resident(&c->discard), .held = d.held,
+		.resident = discard_resident(&c->discard), .swapped = p.own_swap, .held = d.held,
 		.driver = b.driver, .can_trim = b.driver && b.features & VIRTIO_BALLOON_F_FREE_PAGE_HINT && !b.poison,
 		.last_trim = b.last_trim_bytes, .seq = b.stats.seq,
 		.g_total = stat_of(&b, BALLOON_S_TOTAL), .g_free = stat_of(&b, BALLOON_S_FREE),
@@ -111,15 +111,16 @@ static void fill_sample(struct memctl *c, struct oc_sample *s)
 }
 
 /*
- * A decision with its inputs: enough to take it again (oc_parse()).  At INFO when the target moved or a new reason came up,
- * else at DEBUG.
+ * A decision with its inputs: enough to take it again (oc_parse()).  At INFO when the target moved, the host's state changed,
+ * or for a reason not told since; else at DEBUG.
  */
 static void log_decision(struct memctl *c, const struct oc_sample *s, const struct oc_decision *d)
 {
 	const struct oc_policy p = { .min = c->min, .max = c->configured, .weight = c->weight };
-	bool news = !c->decided || d->changed || d->reason != c->last.reason || d->regime != c->last.regime;
-	char inputs[320];
+	bool anew = !c->decided || d->regime != c->last.regime, news = anew || d->changed || !(c->told & BIT(d->reason));
+	char inputs[340];
 
+	c->told = (anew ? 0 : c->told) | BIT(d->reason);
 	oc_format(inputs, sizeof(inputs), &p, s);
 	log_line(c->log, news ? TVMM_LOG_INFO : TVMM_LOG_DEBUG, "memory: %s, %s: target %lu MiB%s%s; inputs %s",
 		 oc_regime_name(d->regime), oc_reason_text(d->reason), d->target >> 20, d->trim ? ", trim" : "",

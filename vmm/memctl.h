@@ -41,6 +41,7 @@ struct memctl {
 	struct oc_decision last;  /* the latest decision, and when */
 	struct oc_sample last_sample;
 	uint64_t decided_ns, paged_out;
+	uint32_t told;            /* bit per reason: the log has had it since the host's state changed */
 	bool decided;
 	struct virtio_balloon *balloon; /* the present guest's, or NULL */
 	bool ok;

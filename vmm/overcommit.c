@@ -18,6 +18,8 @@
 #define DEAF_SAMPLES  12
 #define FAST_MS       250   /* between samples where something is about to happen */
 #define SLOP          MIB(32)
+#define OUT_MS        500   /* between two pieces that are paged out, while they stay out */
+#define OUT_BACKOFF   6     /* ... doubled so often at most while they do not: half a minute */
 #define STEP_MIN      MIB(8) /* smaller corrections are not worth a guest's work */
 
 /* ---- small arithmetic --------------------------------------------------------------------------------------------- */
@@ -251,6 +253,27 @@ static bool wants_trim(struct oc_state *st, const struct oc_sample *s, const str
 	return true;
 }
 
+/*
+ * What is paged out may be in use: the host cannot say what a guest has no use for, and with swap in memory (zram) a page
+ * that comes back costs as much as one that goes.  So what came back is counted.  Where it is more than half of what was
+ * sent, the next piece waits twice as long and is smaller; where hardly any did, the pace goes up again.
+ */
+static void watch_swap(struct oc_state *st, const struct oc_sample *s)
+{
+	uint64_t was = st->last.swapped + st->out_new;
+
+	if (st->out_sent)
+		st->out_back += sub0(was, s->swapped);
+	st->out_new = 0;
+	if (!st->out_sent || sub0(s->now_ms, st->out_ms) < (uint64_t)OUT_MS << st->out_backoff)
+		return;
+	if (st->out_back > st->out_sent / 2)
+		st->out_backoff = MIN(st->out_backoff + 1, OUT_BACKOFF);
+	else if (st->out_back < st->out_sent / 8 && st->out_backoff)
+		st->out_backoff--;
+	st->out_sent = st->out_back = 0;
+}
+
 /* Red, and asking the guest has not been enough: a part of what is missing, from what the host has of this guest. */
 static uint64_t wants_pageout(struct oc_state *st, const struct oc_sample *s, const struct host_view *v, bool helpless,
 			      struct oc_decision *d)
@@ -266,14 +289,24 @@ static uint64_t wants_pageout(struct oc_state *st, const struct oc_sample *s, co
 		st->red_ms = MAX(s->now_ms, 1);
 	if (sub0(s->now_ms, st->red_ms) < 1000 || v->left >= goal)
 		return 0;
+	if (st->out_ms && sub0(s->now_ms, st->out_ms) < (uint64_t)OUT_MS << st->out_backoff) {
+		if (st->out_backoff)
+			d->reason = OC_THRASH;
+		return 0;
+	}
 	bytes = MIN(mul_div(s->resident, goal - v->left, v->used), s->resident / 8);
+	bytes = MAX(bytes >> st->out_backoff / 2, MIN(bytes, MIB(2)));
 	if (s->swap_free < bytes + MIB(16)) {
 		d->reason = OC_NO_SWAP;
 		bytes = sub0(s->swap_free, MIB(16));
 	}
 	bytes = align_down(bytes, MIB(2));
-	if (bytes)
+	if (bytes) {
 		d->reason = OC_PAGEOUT;
+		st->out_ms = MAX(s->now_ms, 1);
+		st->out_sent = st->out_new = bytes;
+		st->out_back = 0;
+	}
 	return bytes;
 }
 
@@ -341,7 +374,7 @@ void oc_decide(const struct oc_policy *p, struct oc_state *st, const struct oc_s
 	jump = s->now_ms < st->last_ms || dt > JUMP_MS;
 	dt = MIN(dt, JUMP_MS);
 	if (s->now_ms < st->last_ms) /* what was timed by the old clock starts anew */
-		st->cut_ms = st->trim_ms = st->hurt_ms = st->red_ms = 0;
+		st->cut_ms = st->trim_ms = st->hurt_ms = st->red_ms = st->out_ms = st->out_sent = 0;
 
 	*d = (struct oc_decision){ .reason = OC_STEADY };
 	v = look_at_host(st, s, dt, jump, d);
@@ -358,10 +391,11 @@ void oc_decide(const struct oc_policy *p, struct oc_state *st, const struct oc_s
 	if (s->driver)
 		set_target(p, st, &g, was_cut, d);
 	d->trim = wants_trim(st, s, &g, d->regime);
+	watch_swap(st, s);
 	if (s->total)
 		d->pageout = wants_pageout(st, s, &v, deaf || ghost || !s->driver || st->target == p->min, d);
 	/* What makes it all vain is the more important thing to say. */
-	if (!d->pageout && d->reason != OC_NO_SWAP) {
+	if (!d->pageout && d->reason != OC_NO_SWAP && d->reason != OC_THRASH) {
 		if (!s->total)
 			d->reason = OC_BLIND;
 		else if (!s->driver)
@@ -380,13 +414,13 @@ void oc_decide(const struct oc_policy *p, struct oc_state *st, const struct oc_s
 	st->last = *s;
 }
 
-enum { FIELDS = 23 };
+enum { FIELDS = 24 };
 
 int oc_format(char *buf, size_t len, const struct oc_policy *p, const struct oc_sample *s)
 {
 	const uint64_t v[FIELDS] = { p->min, p->max, p->weight, s->now_ms, s->total, s->available, s->psi, s->some_us,
-				     s->full_us, s->swap_free, s->resident, s->held, s->driver, s->can_trim, s->last_trim,
-				     s->seq, s->g_total, s->g_free, s->g_avail, s->majflt, s->swap_in, s->stalls, s->ooms };
+				     s->full_us, s->swap_free, s->resident, s->swapped, s->held, s->driver, s->can_trim,
+				     s->last_trim, s->seq, s->g_total, s->g_free, s->g_avail, s->majflt, s->swap_in, s->stalls, s->ooms };
 	int n = 0;
 
 	for (unsigned i = 0; i < FIELDS; i++)
@@ -408,7 +442,7 @@ bool oc_parse(const char *text, struct oc_policy *p, struct oc_sample *s)
 	}
 	*p = (struct oc_policy){ v[0], v[1], (uint32_t)v[2] };
 	*s = (struct oc_sample){ v[3], v[4], v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15],
-				 v[16], v[17], v[18], v[19], v[20], v[21], v[22] };
+				 v[16], v[17], v[18], v[19], v[20], v[21], v[22], v[23] };
 	return true;
 }
 
@@ -430,6 +464,7 @@ const char *oc_reason_text(enum oc_reason r)
 		[OC_CUT] = "the host is short of memory",
 		[OC_PAGEOUT] = "the host is very short: to its swap",
 		[OC_NO_SWAP] = "the host is very short, and has no swap",
+		[OC_THRASH] = "the host is very short, but what went to its swap came back",
 		[OC_NO_DRIVER] = "the guest runs no balloon driver",
 		[OC_DEAF] = "the guest does not give what it is asked for",
 		[OC_NO_EFFECT] = "the guest gave memory that the host still holds",

@@ -34,6 +34,7 @@ enum oc_reason {
 	OC_CUT,        /* the host is short: everyone gives */
 	OC_PAGEOUT,    /* the host is very short: guest memory goes to its swap */
 	OC_NO_SWAP,    /* it would, but the host has no swap */
+	OC_THRASH,     /* it would, but what went to the swap came back */
 	OC_NO_DRIVER,  /* the guest runs no balloon driver: it cannot be asked */
 	OC_DEAF,       /* the guest does not follow */
 	OC_NO_EFFECT,  /* the guest gave pages, the host does not have them */
@@ -53,6 +54,7 @@ struct oc_sample {
 	uint64_t some_us, full_us; /* its pressure stall totals */
 	uint64_t swap_free;
 	uint64_t resident;         /* of guest memory, by the host's count */
+	uint64_t swapped;          /* of this process, in the host's swap */
 	uint64_t held;             /* given by the guest and not taken back, by our count */
 	bool driver, can_trim;
 	uint64_t last_trim;        /* bytes that the latest trim gave */
@@ -67,6 +69,8 @@ struct oc_state {
 	uint64_t last_ms, word_ms, cut_ms, hurt_ms, trim_ms, red_ms;
 	uint64_t trim_expect;
 	uint32_t trim_backoff, deaf, ghost;
+	uint64_t out_ms, out_sent, out_new, out_back; /* the latest paging out: when, how much, what came back; see wants_pageout() */
+	uint32_t out_backoff;
 	uint64_t low_held;          /* most held since the target was last missed */
 	struct oc_sample last;      /* its guest's counters are those of the guest's last word */
 };
@@ -86,7 +90,7 @@ struct oc_decision {
 void oc_decide(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s, struct oc_decision *d);
 
 /*
- * A policy and a sample as text and back, so that a log can be replayed: 23 numbers with commas, in the order of the
+ * A policy and a sample as text and back, so that a log can be replayed: 24 numbers with commas, in the order of the
  * structures above.  Format returns what snprintf() does.
  */
 int oc_format(char *buf, size_t len, const struct oc_policy *p, const struct oc_sample *s);

@@ -216,6 +216,7 @@ void pressure_open(struct pressure *p, const struct host *host, const char *root
 	snprintf(dir, sizeof(dir), "%s/proc", root);
 	p->meminfo = open_in(host, dir, "meminfo");
 	p->psi = open_in(host, dir, "pressure/memory");
+	p->status = open_in(host, dir, "self/status");
 	open_groups(p, root);
 }
 
@@ -231,6 +232,7 @@ void pressure_close(struct pressure *p)
 		return;
 	close_fd(p->host, p->meminfo);
 	close_fd(p->host, p->psi);
+	close_fd(p->host, p->status);
 	close_fd(p->host, p->group_psi);
 	for (unsigned i = 0; i < p->n; i++) {
 		close_fd(p->host, p->level[i].limit);
@@ -254,6 +256,8 @@ static void read_host(struct pressure *p, struct pressure_sample *s)
 	}
 	if (read_file(p, p->psi))
 		pressure_psi(p->buf, &s->host.psi);
+	if (!read_file(p, p->status) || !pressure_field(p->buf, "VmSwap:", &s->own_swap))
+		s->own_swap = 0;
 }
 
 /* One level's room: below the tighter of its limits, counting page cache that is not in use as free. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pressure.h - what the host says about its memory: /proc/meminfo, pressure stall information, and the limits of the
- * control groups that this process is in (v1 and v2).
+ * pressure.h - what the host says about its memory: /proc/meminfo, pressure stall information, the limits of the
+ * control groups that this process is in (v1 and v2), and what of this process is in its swap.
  *
  * The files are opened when the machine is built, and read again and again through their descriptors: no path is looked
  * up later.  What is missing is left out of the sample.  The parsers are pure; a file that is cut, endless or nonsense
@@ -36,6 +36,7 @@ struct pressure_sample {
 	struct supply group; /* the level with the least room; total is its limit */
 	bool swap_known;
 	uint64_t swap_free;  /* bytes of host swap, zram included */
+	uint64_t own_swap;   /* bytes of this process that are there */
 };
 
 struct pressure_level {
@@ -44,7 +45,7 @@ struct pressure_level {
 
 struct pressure {
 	const struct host *host;
-	int meminfo, psi, group_psi;
+	int meminfo, psi, group_psi, status;
 	bool v2;
 	unsigned n;
 	struct pressure_level level[PRESSURE_LEVELS];

@@ -33,6 +33,7 @@ static struct oc_decision next(struct oc_state *st, struct oc_sample *s, uint64_
 	ck_assert_uint_gt(d.wait_ms, 0);
 	s->now_ms += ms;
 	s->seq++;
+	s->swapped += d.pageout; /* it stays there, but where a test says otherwise */
 	return d;
 }
 
@@ -261,6 +262,42 @@ START_TEST(useless_guests)
 }
 END_TEST
 
+/* What is paged out and comes back at once is left alone more and more; when it stays out, the pace returns. */
+START_TEST(swap_that_comes_back)
+{
+	struct oc_state st = { 0 };
+	struct oc_sample s = calm();
+	struct oc_decision d = { 0 };
+	uint64_t sent = 0, first = 0, stays = 0;
+	unsigned pieces = 0, told = 0;
+
+	s.driver = false;
+	s.available = MIB(100);
+	for (unsigned i = 0; i < 120; i++) {
+		d = next(&st, &s, 500);
+		s.swapped = 0;
+		if (d.pageout && !first)
+			first = d.pageout;
+		pieces += d.pageout > 0;
+		sent += d.pageout;
+		told += d.reason == OC_THRASH;
+	}
+	ck_assert_uint_gt(first, 0);
+	ck_assert_uint_ge(pieces, 3); /* it tries again, in case things changed */
+	ck_assert_uint_le(pieces, 8);
+	ck_assert_uint_le(sent, 4 * first);
+	ck_assert_uint_ge(told, 100);
+	pieces = 0;
+	for (unsigned i = 0; i < 240; i++) {
+		d = next(&st, &s, 500);
+		pieces += d.pageout > 0;
+		stays += d.pageout;
+	}
+	ck_assert_uint_ge(pieces, 60);
+	ck_assert_uint_ge(stays, 50 * first);
+}
+END_TEST
+
 /* A log of samples, as text, decides again what it decided. */
 START_TEST(replay)
 {
@@ -298,15 +335,17 @@ END_TEST
 
 START_TEST(bad_log)
 {
-	static const char *const bad[] = { "", ",", "1", "1,2,3", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24",
-					   "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,x" };
+	static const char *const bad[] = { "", ",", "1", "1,2,3", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23",
+					   "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25",
+					   "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,x" };
 	struct oc_policy p;
 	struct oc_sample s;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
 		ck_assert(!oc_parse(bad[i], &p, &s));
-	ck_assert(oc_parse("1,2,3,4,5,6,1,8,9,10,11,12,1,1,15,16,17,18,19,20,21,22,23", &p, &s));
-	ck_assert_uint_eq(s.ooms, 23);
+	ck_assert(oc_parse("1,2,3,4,5,6,1,8,9,10,11,12,13,1,1,16,17,18,19,20,21,22,23,24", &p, &s));
+	ck_assert_uint_eq(s.swapped, 12);
+	ck_assert_uint_eq(s.ooms, 24);
 	ck_assert_uint_eq(p.weight, 3);
 }
 END_TEST
@@ -320,7 +359,7 @@ START_TEST(wild)
 
 	for (unsigned i = 0; i < 200000; i++) {
 		struct oc_sample s;
-		uint64_t *f[] = { &s.now_ms, &s.total, &s.available, &s.some_us, &s.full_us, &s.swap_free, &s.resident, &s.held,
+		uint64_t *f[] = { &s.now_ms, &s.total, &s.available, &s.some_us, &s.full_us, &s.swap_free, &s.resident, &s.swapped, &s.held,
 				  &s.last_trim, &s.seq, &s.g_total, &s.g_free, &s.g_avail, &s.majflt, &s.swap_in, &s.stalls, &s.ooms };
 		struct oc_policy p = { .weight = 1 + i % 10000 };
 		struct oc_decision d;
@@ -357,7 +396,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { nothing_to_do, regimes, stalls, short_host, idle_gives_and_hurt_gets, looks_sooner,
-				       trims, useless_guests, replay, bad_log, wild, words, NULL };
+				       trims, useless_guests, swap_that_comes_back, replay, bad_log, wild, words, NULL };
 
 	return test_main("overcommit", tests);
 }

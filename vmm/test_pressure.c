@@ -113,8 +113,10 @@ START_TEST(plain_host)
 
 	new_root();
 	put("/proc/meminfo", MEMINFO);
+	put("/proc/self/status", "Name:\ttest\nVmRSS:\t   10 kB\nVmSwap:\t      84 kB\nThreads:\t1\n");
 	pressure_open(&p, host_linux(), root);
 	pressure_read(&p, &s);
+	ck_assert_uint_eq(s.own_swap, 84 << 10);
 	ck_assert(s.host.known && !s.host.psi.known && !s.group.known && s.swap_known);
 	ck_assert_uint_eq(s.host.total, 8000000ull << 10);
 	ck_assert_uint_eq(s.host.available, 2000000ull << 10);
@@ -124,8 +126,9 @@ START_TEST(plain_host)
 	pressure_read(&p, &s);
 	ck_assert(!s.host.known);
 	put("/proc/meminfo", "");
+	put("/proc/self/status", "VmSwap:\t many\n");
 	pressure_read(&p, &s);
-	ck_assert(!s.host.known && !s.swap_known);
+	ck_assert(!s.host.known && !s.swap_known && !s.own_swap);
 	pressure_close(&p);
 	pressure_close(&p);
 	drop_root();
