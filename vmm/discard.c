@@ -19,15 +19,15 @@
 
 struct discard_chunk {
 	uint64_t held[CHUNK_PAGES / 64];
-	uint64_t pending[CHUNK_PAGES / 64]; /* subset of held */
-	uint16_t n_held, n_pending;
+	uint64_t gone[CHUNK_PAGES / 64]; /* of these: discarded; the others are pending */
+	uint16_t n_held, n_gone;
 	uint8_t tick; /* when a page was last given */
 };
 
-/* Ranges on their way to the host.  On the stack of whoever discards. */
+/* Ranges on their way to the host, and what a list of pages came to.  On the stack of whoever discards. */
 struct batch {
 	struct discard *d;
-	unsigned n;
+	unsigned n, fresh;
 	struct iovec iov[DISCARD_BATCH];
 };
 
@@ -156,22 +156,28 @@ static const struct discard_region *chunk_region(const struct discard *d, uint64
 	return &d->region[i];
 }
 
-static void drop_pending(struct discard *d, uint64_t i, struct discard_chunk *c)
+static unsigned pending_of(const struct discard_chunk *c)
 {
-	d->pending_pages -= c->n_pending;
-	c->n_pending = 0;
-	memset(c->pending, 0, sizeof(c->pending));
-	bit_clear(d->busy, i);
+	return (unsigned)c->n_held - c->n_gone;
 }
 
 /* Held whole: one range, one huge page, whatever was discarded of it before. */
 static void discard_whole(struct batch *b, const struct discard_region *r, uint64_t i)
 {
 	struct discard *d = b->d;
+	struct discard_chunk *c = &d->chunk[i];
 
-	drop_pending(d, i, &d->chunk[i]);
+	d->pending_pages -= pending_of(c);
+	c->n_gone = c->n_held;
+	memset(c->gone, 0xff, sizeof(c->gone));
+	bit_clear(d->busy, i);
 	discard_range(b, r, (i - r->first_chunk) * DISCARD_CHUNK, DISCARD_CHUNK);
 	d->whole++;
+}
+
+static bool is_pending(const struct discard_chunk *c, uint64_t p)
+{
+	return bit_get(c->held, p) && !bit_get(c->gone, p);
 }
 
 /* The pending pages of a chunk, as runs, until the batch is full.  True when none is left. */
@@ -182,22 +188,22 @@ static bool discard_runs(struct batch *b, uint64_t i)
 	const struct discard_region *r = chunk_region(d, i);
 	uint64_t base = (i - r->first_chunk) * DISCARD_CHUNK;
 
-	for (unsigned p = 0; p < CHUNK_PAGES && c->n_pending;) {
+	for (unsigned p = 0; p < CHUNK_PAGES && pending_of(c);) {
 		unsigned start = p;
 
-		if (!(c->pending[p / 64] >> (p % 64))) { /* nothing more in this word */
+		if (!((c->held[p / 64] & ~c->gone[p / 64]) >> (p % 64))) { /* nothing more in this word */
 			p = (p / 64 + 1) * 64;
 			continue;
 		}
-		if (!bit_get(c->pending, p)) {
+		if (!is_pending(c, p)) {
 			p++;
 			continue;
 		}
 		if (b->n == DISCARD_BATCH)
 			return false;
-		for (; p < CHUNK_PAGES && bit_get(c->pending, p); p++)
-			bit_clear(c->pending, p);
-		c->n_pending = (uint16_t)(c->n_pending - (p - start));
+		for (; p < CHUNK_PAGES && is_pending(c, p); p++)
+			bit_set(c->gone, p);
+		c->n_gone = (uint16_t)(c->n_gone + (p - start));
 		d->pending_pages -= p - start;
 		discard_range(b, r, base + start * PAGE, (p - start) * PAGE);
 	}
@@ -244,19 +250,16 @@ static uint64_t run_mask(const struct run *run, unsigned w)
 	return (end == 64 ? ~UINT64_C(0) : BIT_ULL(end) - 1) & ~(BIT_ULL(from) - 1);
 }
 
-static void gave(struct batch *b, const struct discard_region *r, uint64_t i, unsigned pages)
+static inline void gave(struct batch *b, const struct discard_region *r, uint64_t i, unsigned pages)
 {
-	struct discard *d = b->d;
-	struct discard_chunk *c = &d->chunk[i];
+	struct discard_chunk *c = &b->d->chunk[i];
 
-	bit_set(d->busy, i);
+	b->fresh += pages;
 	c->n_held = (uint16_t)(c->n_held + pages);
-	c->n_pending = (uint16_t)(c->n_pending + pages);
-	d->held_pages += pages;
-	d->pending_pages += pages;
-	d->given_pages += pages;
 	if (c->n_held == CHUNK_PAGES)
 		discard_whole(b, r, i);
+	else if (pending_of(c) == pages)
+		bit_set(b->d->busy, i);
 }
 
 static void give_run(struct batch *b, const struct run *run)
@@ -269,31 +272,10 @@ static void give_run(struct batch *b, const struct run *run)
 		uint64_t mask = run_mask(run, w) & ~c->held[w];
 
 		c->held[w] |= mask;
-		c->pending[w] |= mask;
 		fresh += (unsigned)__builtin_popcountll(mask);
 	}
 	if (fresh)
 		gave(b, run->region, run->chunk, fresh);
-}
-
-/* A run of one, for lists without order: twice as fast. */
-static bool give_page(struct batch *b, uint32_t pfn)
-{
-	struct discard *d = b->d;
-	uint64_t off, i, p;
-	const struct discard_region *r = find_page(d, pfn, &off);
-
-	if (!r)
-		return false;
-	i = r->first_chunk + off / DISCARD_CHUNK;
-	p = off / PAGE % CHUNK_PAGES;
-	d->chunk[i].tick = d->tick;
-	if (!bit_get(d->chunk[i].held, p)) {
-		bit_set(d->chunk[i].held, p);
-		bit_set(d->chunk[i].pending, p);
-		gave(b, r, i, 1);
-	}
-	return true;
 }
 
 static bool neighbours(uint32_t a, uint32_t b)
@@ -301,24 +283,64 @@ static bool neighbours(uint32_t a, uint32_t b)
 	return a + 1 == b || b + 1 == a;
 }
 
+/*
+ * Pages without order, up to where a run begins: a run of one each, at a third of its cost.  How many of the list it took;
+ * fewer, too, if one is not RAM.
+ */
+static unsigned give_scattered(struct batch *b, const uint32_t *pfn, unsigned n)
+{
+	struct discard *d = b->d;
+	const struct discard_region *r = NULL;
+	uint64_t first = 0, pages = 0, off; /* of the region */
+	unsigned k = 0;
+
+	for (; k < n && (k + 1 == n || !neighbours(pfn[k], pfn[k + 1])); k++) {
+		uint64_t at = pfn[k] - first, i, mask;
+		struct discard_chunk *c;
+
+		if (at >= pages) {
+			r = find_page(d, pfn[k], &off);
+			if (!r)
+				break;
+			first = r->ram.base >> RECLAIM_PAGE_SHIFT;
+			pages = r->ram.size >> RECLAIM_PAGE_SHIFT;
+			at = pfn[k] - first;
+		}
+		i = r->first_chunk + at / CHUNK_PAGES;
+		c = &d->chunk[i];
+		at %= CHUNK_PAGES;
+		mask = BIT_ULL(at % 64);
+		c->tick = d->tick;
+		if (c->held[at / 64] & mask)
+			continue;
+		c->held[at / 64] |= mask;
+		gave(b, r, i, 1);
+	}
+	return k;
+}
+
 /* How many of the list were given: all, or those before one that is not RAM. */
 static unsigned give_list(struct batch *b, const uint32_t *pfn, unsigned n)
 {
-	unsigned k = 0, did;
-	struct run run;
+	struct discard *d = b->d;
+	unsigned k = 0;
 
 	while (k < n) {
-		if (k + 1 == n || !neighbours(pfn[k], pfn[k + 1])) {
-			did = give_page(b, pfn[k]);
-		} else {
-			did = next_run(b->d, pfn + k, n - k, &run);
-			if (did)
-				give_run(b, &run);
-		}
-		if (!did)
-			break;
+		unsigned did = give_scattered(b, pfn + k, n - k), ran;
+		struct run run;
+
 		k += did;
+		ran = k < n ? next_run(d, pfn + k, n - k, &run) : 0;
+		if (ran)
+			give_run(b, &run);
+		else
+			break;
+		k += ran;
 	}
+	d->held_pages += b->fresh;
+	d->pending_pages += b->fresh;
+	d->given_pages += b->fresh;
+	b->fresh = 0;
 	return k;
 }
 
@@ -358,22 +380,22 @@ static bool discard_give(struct gmem_reclaim *rec, const uint32_t *pfn, unsigned
 static void take_run(struct discard *d, const struct run *run)
 {
 	struct discard_chunk *c = &d->chunk[run->chunk];
-	unsigned held = 0, pending = 0;
+	unsigned held = 0, gone = 0;
 
 	for (unsigned w = run->first / 64; w * 64 < run->first + run->n; w++) {
 		uint64_t mask = run_mask(run, w) & c->held[w];
 
 		held += (unsigned)__builtin_popcountll(mask);
-		pending += (unsigned)__builtin_popcountll(mask & c->pending[w]);
+		gone += (unsigned)__builtin_popcountll(mask & c->gone[w]);
 		c->held[w] &= ~mask;
-		c->pending[w] &= ~mask;
+		c->gone[w] &= ~mask;
 	}
 	c->n_held = (uint16_t)(c->n_held - held);
-	c->n_pending = (uint16_t)(c->n_pending - pending);
+	c->n_gone = (uint16_t)(c->n_gone - gone);
 	d->held_pages -= held;
 	d->taken_pages += held;
-	d->pending_pages -= pending;
-	if (pending && !c->n_pending)
+	d->pending_pages -= held - gone;
+	if (held > gone && !pending_of(c))
 		bit_clear(d->busy, run->chunk);
 }
 
