@@ -88,7 +88,9 @@ static bool read_more(struct net_stream *s)
 		return true;
 	}
 	s->drained = true;
-	if (ret != -EAGAIN && !is_passing(ret))
+	if (is_passing(ret))
+		evloop_again(s->loop, &s->src);
+	else if (ret != -EAGAIN)
 		stream_gone(s, ret ? "the connection broke" : "the other side ended", (int)ret);
 	return false;
 }
@@ -156,8 +158,8 @@ static bool flush_rest(struct net_stream *s)
 		if (ret == -EINTR)
 			continue;
 		if (ret < 0) {
-			if (is_passing(ret)) /* no edge would come: ask for one */
-				evloop_mod(s->loop, &s->src, WATCH_IN);
+			if (is_passing(ret)) /* no edge would come */
+				evloop_again(s->loop, &s->src);
 			else if (ret != -EAGAIN)
 				stream_gone(s, "the connection broke", (int)ret);
 			return false;

@@ -95,6 +95,8 @@ static ssize_t tap_recv(struct netif *n, unsigned pair, const struct iovec *iov,
 		return ret;
 	if (ret == -EBADFD || ret == -EBADF || ret == -ENODEV)
 		tap_gone(t, (int)ret);
+	else if (ret == -ENOMEM || ret == -ENOBUFS) /* no edge would come for what is there already */
+		evloop_again(t->loop, &t->q[pair].src);
 	return -EAGAIN; /* whatever else it was, the next edge tries again */
 }
 

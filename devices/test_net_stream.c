@@ -262,9 +262,7 @@ START_TEST(passing_failures_in)
 		ck_assert_int_eq(loop_step(&r->loop), 1);
 		if (errors[k] != EINTR) {
 			ck_assert_int_eq(take(r, 100, 7), -EAGAIN);
-			ck_assert_int_eq(write(r->peer, big, n), (ssize_t)n);
-			ck_assert_int_eq(loop_step(&r->loop), 1);
-			ck_assert_int_eq(take(r, 100, 7), 500);
+			ck_assert_int_eq(loop_step(&r->loop), 1); /* an edge for what was there already */
 		}
 		ck_assert_int_eq(take(r, 100, 7), 500);
 		ck_assert(r->nif->up);

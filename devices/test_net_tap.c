@@ -147,6 +147,13 @@ START_TEST(packets)
 	test_host_fail(&k.th, OP_READV, 1, EINTR);
 	ck_assert_int_eq(n->ops->recv(n, 0, &in, 1), 21);
 	ck_assert_int_eq(n->ops->recv(n, 0, &in, 1), 20);
+	/* No memory for the last packet there is: it stays, and an edge tells of it once more. */
+	ck_assert_int_eq(write(k.peer[0], out, 21), 21);
+	ck_assert_int_eq(loop_step(&k.loop), 1);
+	test_host_fail(&k.th, OP_READV, 1, ENOMEM);
+	ck_assert_int_eq(n->ops->recv(n, 0, &in, 1), -EAGAIN);
+	ck_assert_int_eq(loop_step(&k.loop), 1);
+	ck_assert_int_eq(n->ops->recv(n, 0, &in, 1), 21);
 	n->ops->set_features(n, NET_F_GUEST_CSUM | NET_F_GUEST_TSO4 | NET_F_GUEST_USO4);
 	ck_assert_uint_eq(k.offload, TUN_F_CSUM | TUN_F_TSO4);
 	n->ops->set_features(n, NET_F_GUEST_TSO4);

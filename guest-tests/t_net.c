@@ -2,6 +2,8 @@
 /*
  * t_net.c - frames to a guest that sends them back: over a stream socket, and over a tap in a network namespace of this
  * test's own, whose other end is a packet socket; then the tap is deleted, then a peer that does not read.
+ *
+ * With the argument "lossy" frames may be lost, but not broken, nor out of order: net-faults makes the host fail.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,6 +25,7 @@
 
 #define MAC "00:02:04:06:08:0a"
 #define LIMIT 20000
+#define LOSSY 100 /* frames that come back fit into a socket that nobody reads as yet */
 
 static uint8_t frame[65535], echo[65536 + 4];
 
@@ -154,6 +157,93 @@ static void over_stream(void)
 	close(fd[1]);
 }
 
+/* A tap in a namespace of ours; a packet socket on it.  -1: not allowed here. */
+static int make_tap(int *tap)
+{
+	struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
+	struct ifreq ifr = { .ifr_name = "tap0", .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	int fd, one_ = 1;
+
+	if (unshare(CLONE_NEWNET))
+		return -1;
+	*tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
+	if (*tap < 0 || fd < 0 || ioctl(*tap, TUNSETIFF, &ifr) || ioctl(*tap, TUNSETPERSIST, 1))
+		return -1;
+	ll.sll_ifindex = (int)if_nametoindex("tap0");
+	ifr.ifr_flags = IFF_UP | IFF_RUNNING;
+	if (ioctl(fd, SIOCSIFFLAGS, &ifr) || bind(fd, (struct sockaddr *)&ll, sizeof(ll)))
+		return -1;
+	setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one_, sizeof(one_));
+	return fd;
+}
+
+/* What has come back of COUNT frames of LEN bytes.  The machine is gone: what is not there now never comes. */
+static void survivors(int fd, unsigned count, size_t len)
+{
+	unsigned came = 0, next = 0, wrong = 0;
+	size_t got;
+
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while (poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 0) == 1 && get(fd, &got)) {
+		for (; next < count; next++) {
+			make_frame(len, next);
+			if (got == len && !memcmp(frame, echo, len))
+				break;
+		}
+		wrong += next++ >= count;
+		came++;
+	}
+	ok(came > 0 && came <= count && !wrong, "%u of %u frames come back, %u of them wrong or out of order", came, count, wrong);
+}
+
+/* Frames to a guest that sends them back, over NET, with FD at the other end; some may be lost. */
+static void lossy(const char *name, const char *net, int fd, int theirs)
+{
+	struct guest g;
+
+	if (!ok(guest_new(&g, "payload_net", "net", net, NULL) && guest_start(&g), "%s: created and started (%s)", name, g.err.message))
+		return;
+	if (theirs >= 0)
+		close(theirs);
+	if (guest_says(&g, "READY frames\n")) {
+		for (unsigned i = 0; i < LOSSY; i++) {
+			make_frame(300, i);
+			put(fd, 300);
+		}
+		word(fd, "QUIT");
+	}
+	guest_finish(&g, LIMIT_MS);
+	guest_ended(&g, TVMM_POWEROFF, name);
+	ok(!g.log_lines, "nothing is said about it (%u lines, the last: %s)", g.log_lines, g.log_last);
+	guest_results(&g);
+	guest_free(&g);
+	survivors(fd, LOSSY, 300);
+}
+
+static void all_lossy(void)
+{
+	int fd[2], tap, packets;
+	char net[64];
+
+	put = put_stream;
+	get = get_stream;
+	ok(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd), "a socket pair");
+	snprintf(net, sizeof(net), "fd=%d,mac=" MAC, fd[0]);
+	lossy("stream", net, fd[1], fd[0]);
+	close(fd[1]);
+	packets = make_tap(&tap);
+	if (packets < 0) {
+		skip("over a tap", "no right to make one here");
+		return;
+	}
+	put = put_packet;
+	get = get_packet;
+	close(tap);
+	lossy("tap", "tap=tap0,vhost=off,mac=" MAC, packets, -1);
+	close(packets);
+}
+
 /* The peer is gone: the link goes down, the guest goes on. */
 static void stream_ends(void)
 {
@@ -177,27 +267,6 @@ static void stream_ends(void)
 	ok(g.log_lines == 1, "it is told once (%u lines, the last: %s)", g.log_lines, g.log_last);
 	guest_results(&g);
 	guest_free(&g);
-}
-
-/* A tap in a namespace of ours; a packet socket on it.  -1: not allowed here. */
-static int make_tap(int *tap)
-{
-	struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL) };
-	struct ifreq ifr = { .ifr_name = "tap0", .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
-	int fd, one_ = 1;
-
-	if (unshare(CLONE_NEWNET))
-		return -1;
-	*tap = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-	fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
-	if (*tap < 0 || fd < 0 || ioctl(*tap, TUNSETIFF, &ifr) || ioctl(*tap, TUNSETPERSIST, 1))
-		return -1;
-	ll.sll_ifindex = (int)if_nametoindex("tap0");
-	ifr.ifr_flags = IFF_UP | IFF_RUNNING;
-	if (ioctl(fd, SIOCSIFFLAGS, &ifr) || bind(fd, (struct sockaddr *)&ll, sizeof(ll)))
-		return -1;
-	setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one_, sizeof(one_));
-	return fd;
 }
 
 static void over_tap(void)
@@ -233,11 +302,19 @@ static void over_tap(void)
 	close(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	unsigned before;
+
 	tests_begin();
-	over_stream();
-	stream_ends();
-	over_tap();
+	before = count_entries("/proc/self/fd");
+	if (argc > 1 && !strcmp(argv[1], "lossy")) {
+		all_lossy();
+	} else {
+		over_stream();
+		stream_ends();
+		over_tap();
+	}
+	ok(count_entries("/proc/self/fd") == before, "no descriptor is left");
 	return tests_end();
 }

@@ -36,6 +36,13 @@ int evloop_mod(struct evloop *l, struct evsource *src, uint32_t events)
 	return ret;
 }
 
+void evloop_again(struct evloop *l, struct evsource *src)
+{
+	struct epoll_event ev = { .events = src->events, .data.ptr = src };
+
+	l->host->epoll_ctl(l->host, l->epfd, EPOLL_CTL_MOD, src->fd, &ev);
+}
+
 void evloop_del(struct evloop *l, struct evsource *src)
 {
 	if (src->fd >= 0)

@@ -63,6 +63,7 @@ void evloop_fini(struct evloop *l); /* the loop has ended; sources are deleted o
 /* Loop thread, or before it runs. */
 int evloop_add(struct evloop *l, struct evsource *src, struct tvmm_error *err);
 int evloop_mod(struct evloop *l, struct evsource *src, uint32_t events); /* cheap when nothing changes */
+void evloop_again(struct evloop *l, struct evsource *src); /* with EPOLLET: calls once more for what is ready already */
 void evloop_del(struct evloop *l, struct evsource *src);
 
 /* Makes a bell (creates its eventfd) and adds it.  evbell_fini() deletes and closes. */
