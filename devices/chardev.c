@@ -131,6 +131,7 @@ static void peer_lost(struct chardev *c)
 	if (chardev_has_peer(c))
 		return;
 	c->in_ended = false;
+	evbell_ring(&c->kick); /* what it did not take is waited for by nobody: it is dropped, and who waits for room is told */
 	if (c->peer)
 		c->peer(c->peer_arg);
 	if (c->lost)

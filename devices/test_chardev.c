@@ -356,6 +356,40 @@ START_TEST(output_peer_gone)
 }
 END_TEST
 
+/* What a peer did not take before it went is dropped, and nobody waits for room: whichever end hears of it first. */
+START_TEST(output_stuck_then_gone)
+{
+	uint8_t next = 0, buf[4096] = { 0 };
+	struct rig *r;
+	size_t put;
+	int s[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
+	r = rig_new(s[1], s[1], -1);
+	r->sink.room = 100;
+	rig_close(r, s[1]);
+	ck_assert_int_ge(loop_settle(&r->l), 0);
+	put = fill(r, &next);
+	ck_assert_uint_ge(put, CHARDEV_RING);
+	ck_assert_uint_eq(chardev_room(&r->c), 0);
+	rig_close(r, s[0]);
+	if (_i) { /* the input hears of it before the output's turn comes */
+		ck_assert(r->c.in.src.events);
+		r->c.in.src.ready(&r->c.in.src, EPOLLIN | EPOLLHUP);
+	}
+	ck_assert_int_ge(loop_settle(&r->l), 0);
+	ck_assert(!chardev_has_peer(&r->c));
+	ck_assert_uint_eq(r->drained, 1);
+	ck_assert_uint_eq(chardev_room(&r->c), CHARDEV_RING);
+	for (unsigned i = 0; i < 100; i++) {
+		ck_assert_uint_eq(chardev_put(&r->c, buf, sizeof(buf)), sizeof(buf));
+		ck_assert_int_ge(loop_settle(&r->l), 0);
+	}
+	ck_assert_int_eq(loop_step(&r->l), 0);
+	rig_free(r);
+}
+END_TEST
+
 START_TEST(output_file)
 {
 	char path[] = "/tmp/tvmm-chardev-XXXXXX";
@@ -826,6 +860,7 @@ int main(void)
 	tcase_add_loop_test(tc, output_stuck_pty, 0, 2);
 	tcase_add_test(tc, pty_master);
 	tcase_add_loop_test(tc, output_peer_gone, 0, 3);
+	tcase_add_loop_test(tc, output_stuck_then_gone, 0, 2);
 	tcase_add_test(tc, output_file);
 	tcase_add_test(tc, output_disk_full);
 	tcase_add_test(tc, watch_and_log);
