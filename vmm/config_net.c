@@ -174,6 +174,17 @@ static int net_key(struct config_net *net, const char *key, char *value, unsigne
 	}
 }
 
+/* What the keys are together. */
+static int net_check(struct config_net *net, unsigned seen, struct tvmm_error *err)
+{
+	if (!net->bandwidth && !net->packets)
+		return seen & BIT(KEY_BURST) ? err_set(err, TVMM_E_CONFIG, 0, "net", "burst needs a limit: bw, pps or both") : 0;
+	if (net->vhost == CONFIG_VHOST_ON)
+		return err_set(err, TVMM_E_CONFIG, 0, "net", "vhost=on contradicts a limit: the kernel knows of none");
+	net->vhost = CONFIG_VHOST_OFF;
+	return 0;
+}
+
 int config_net_parse(const char *value, struct config_net *out, struct tvmm_error *err)
 {
 	struct config_net net = { .fd = -1, .pairs = 1, .burst_ns = RATELIMIT_BURST_NS };
@@ -191,11 +202,8 @@ int config_net_parse(const char *value, struct config_net *out, struct tvmm_erro
 		ret = net_key(&net, element, v, &seen, err);
 	}
 	free(copy);
-	if (!ret && (net.bandwidth || net.packets)) {
-		if (net.vhost == CONFIG_VHOST_ON)
-			ret = err_set(err, TVMM_E_CONFIG, 0, "net", "vhost=on contradicts a limit: the kernel knows of none");
-		net.vhost = CONFIG_VHOST_OFF;
-	}
+	if (!ret)
+		ret = net_check(&net, seen, err);
 	if (!ret)
 		*out = net;
 	return ret;

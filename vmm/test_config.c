@@ -510,6 +510,7 @@ START_TEST(nets_refused)
 	refuses("net", "user,vhost=off", "net", "key 'vhost' has no meaning for this kind", "");
 	refuses("net", "tap=a,vhost=1", "net", "unknown value '1'", "known are: auto, on, off");
 	refuses("net", "tap=a,vhost=on,pps=1", "net", "vhost=on contradicts a limit: the kernel knows of none", "");
+	refuses("net", "tap=a,burst=1s", "net", "burst needs a limit: bw, pps or both", "");
 	refuses("net", "tap=a,queues=8", "net", "queues '8' is not a number from 1 to 7", "");
 	refuses("net", "tap=a,queues=0", "net", "queues '0' is not a number from 1 to 7", "");
 	refuses("net", "tap=a,mtu=67", "net", "mtu '67' is not a number from 68 to 65521", "");
