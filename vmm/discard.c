@@ -10,6 +10,7 @@
 #include <linux/falloc.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include "bits.h"
 
 #define PAGE         (UINT64_C(1) << RECLAIM_PAGE_SHIFT)
@@ -572,7 +573,7 @@ int discard_init(struct discard *d, const struct gmem *mem, const struct discard
 	d->chunk = d->table;
 	d->busy = (uint64_t *)(void *)(d->chunk + chunks);
 	/* Without it, or on a host too old for this advice, ranges go one by one. */
-	ret = host->pidfd_self(host);
+	ret = host->pidfd_open(host, getpid());
 	d->pidfd = ret < 0 ? -1 : ret;
 	d->batched = ret >= 0;
 	pthread_mutex_init(&d->lock, NULL);

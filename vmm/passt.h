@@ -17,6 +17,7 @@ struct passt {
 	pid_t pid;    /* 0: there is none */
 	int pid_fd;   /* -1: this kernel has none; then the number must do */
 	int words_fd; /* its standard error */
+	const struct host *host;
 	struct log *log;
 };
 

@@ -483,7 +483,7 @@ static int no_mmap(const struct host *h, void **out, void *addr, size_t len, int
 	return -ENOMEM;
 }
 
-static int no_pidfd(const struct host *h)
+static int no_pidfd(const struct host *h, pid_t pid)
 {
 	return -EMFILE;
 }
@@ -500,7 +500,7 @@ START_TEST(poor_host)
 	ck_assert_int_eq(err.code, TVMM_E_MEMORY);
 	discard_fini(&d);
 	f.host = *host_linux();
-	f.host.pidfd_self = no_pidfd;
+	f.host.pidfd_open = no_pidfd;
 	ck_assert_int_eq(discard_init(&d, &f.mem, f.back, &f.host, NULL), 0);
 	ck_assert(d.reclaim.ops->give(&d.reclaim, (const uint32_t[]){ 1, 3, 5 }, 3, true));
 	ck_assert_uint_eq(resident_pages(f.ram[0], REGION), PAGES - 3);

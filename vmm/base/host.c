@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -16,10 +18,13 @@
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #define NS 1000000000ull
+
+extern char **environ;
 
 static int ret_int(int r)
 {
@@ -146,11 +151,6 @@ static ssize_t linux_process_madvise(const struct host *h, int pidfd, const stru
 	return ret_size(syscall(SYS_process_madvise, pidfd, iov, (size_t)n, advice, 0u));
 }
 
-static int linux_pidfd_self(const struct host *h)
-{
-	return ret_int((int)syscall(SYS_pidfd_open, getpid(), 0u)); /* always close-on-exec */
-}
-
 static int linux_mincore(const struct host *h, void *addr, size_t len, unsigned char *vec)
 {
 	return ret_int(mincore(addr, len, vec));
@@ -174,6 +174,11 @@ static int linux_uring_enter(const struct host *h, int fd, unsigned submit, unsi
 static int linux_socket(const struct host *h, int domain, int type, int protocol)
 {
 	return ret_int(socket(domain, type | SOCK_CLOEXEC, protocol));
+}
+
+static int linux_socketpair(const struct host *h, int domain, int type, int fds[2])
+{
+	return ret_int(socketpair(domain, type | SOCK_CLOEXEC, 0, fds));
 }
 
 static int linux_bind(const struct host *h, int fd, const struct sockaddr *addr, unsigned len)
@@ -224,6 +229,74 @@ static int linux_unlink(const struct host *h, const char *path)
 static int linux_thread(const struct host *h, pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
 	return -pthread_create(t, attr, fn, arg);
+}
+
+/* posix_spawnp(), for a library may live in a process with threads. */
+static int spawn(pid_t *pid, char *const argv[], posix_spawn_file_actions_t *fa)
+{
+	posix_spawnattr_t attr;
+	sigset_t none, all;
+	int ret = posix_spawnattr_init(&attr);
+
+	if (ret)
+		return ret;
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	posix_spawnattr_setpgroup(&attr, 0);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	ret = posix_spawnp(pid, argv[0], fa, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	return ret;
+}
+
+static int linux_spawn(const struct host *h, pid_t *pid, char *const argv[], const int *fds, unsigned n)
+{
+	posix_spawn_file_actions_t fa;
+	int ret, above[8] = { -1, -1, -1, -1, -1, -1, -1, -1 };
+
+	if (n > sizeof(above) / sizeof(above[0]))
+		return -EINVAL;
+	ret = posix_spawn_file_actions_init(&fa);
+	if (ret)
+		return -ret;
+	/* First out of the way of the places they are to come to. */
+	for (unsigned i = 0; i < n && !ret; i++) {
+		if (fds[i] < 0) {
+			ret = posix_spawn_file_actions_addopen(&fa, (int)i, "/dev/null", O_RDWR, 0);
+			continue;
+		}
+		above[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, (int)n);
+		ret = above[i] < 0 ? errno : posix_spawn_file_actions_adddup2(&fa, above[i], (int)i);
+	}
+	if (!ret)
+		ret = spawn(pid, argv, &fa);
+	for (unsigned i = 0; i < n; i++)
+		if (above[i] >= 0)
+			close(above[i]);
+	posix_spawn_file_actions_destroy(&fa);
+	return -ret;
+}
+
+static int linux_pidfd_open(const struct host *h, pid_t pid)
+{
+	return ret_int((int)syscall(SYS_pidfd_open, pid, 0u)); /* always close-on-exec */
+}
+
+static int linux_kill(const struct host *h, pid_t pid, int pidfd, int sig)
+{
+	return ret_int(pidfd < 0 ? kill(pid, sig) : (int)syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0u));
+}
+
+static int linux_waitpid(const struct host *h, pid_t pid, int *status)
+{
+	return ret_int(waitpid(pid, status, 0));
+}
+
+static int linux_pipe(const struct host *h, int fds[2], int flags)
+{
+	return ret_int(pipe2(fds, flags | O_CLOEXEC));
 }
 
 static int linux_eventfd(const struct host *h, unsigned initial, int flags)
@@ -304,12 +377,12 @@ const struct host *host_linux(void)
 		.munmap = linux_munmap,
 		.madvise = linux_madvise,
 		.process_madvise = linux_process_madvise,
-		.pidfd_self = linux_pidfd_self,
 		.mincore = linux_mincore,
 		.uring_setup = linux_uring_setup,
 		.uring_register = linux_uring_register,
 		.uring_enter = linux_uring_enter,
 		.socket = linux_socket,
+		.socketpair = linux_socketpair,
 		.bind = linux_bind,
 		.listen = linux_listen,
 		.accept = linux_accept,
@@ -320,6 +393,11 @@ const struct host *host_linux(void)
 		.unlink = linux_unlink,
 		.mkdir = linux_mkdir,
 		.thread = linux_thread,
+		.spawn = linux_spawn,
+		.pidfd_open = linux_pidfd_open,
+		.kill = linux_kill,
+		.waitpid = linux_waitpid,
+		.pipe = linux_pipe,
 		.eventfd = linux_eventfd,
 		.epoll_create = linux_epoll_create,
 		.epoll_ctl = linux_epoll_ctl,

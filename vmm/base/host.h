@@ -45,14 +45,14 @@ struct host {
 	int (*mmap)(const struct host *h, void **out, void *addr, size_t len, int prot, int flags, int fd, off_t off);
 	int (*munmap)(const struct host *h, void *addr, size_t len);
 	int (*madvise)(const struct host *h, void *addr, size_t len, int advice);
-	/* Advice for many ranges of this process at once: bytes advised, maybe fewer than asked.  PIDFD: pidfd_self(). */
+	/* Advice for many ranges of this process at once: bytes advised, maybe fewer than asked.  PIDFD: its own. */
 	ssize_t (*process_madvise)(const struct host *h, int pidfd, const struct iovec *iov, int n, int advice);
-	int (*pidfd_self)(const struct host *h);
 	int (*mincore)(const struct host *h, void *addr, size_t len, unsigned char *vec);
 	int (*uring_setup)(const struct host *h, unsigned entries, struct io_uring_params *p);
 	int (*uring_register)(const struct host *h, int fd, unsigned op, void *arg, unsigned n);
 	int (*uring_enter)(const struct host *h, int fd, unsigned submit, unsigned wait, unsigned flags);
 	int (*socket)(const struct host *h, int domain, int type, int protocol); /* SOCK_CLOEXEC is added */
+	int (*socketpair)(const struct host *h, int domain, int type, int fds[2]); /* SOCK_CLOEXEC is added */
 	int (*bind)(const struct host *h, int fd, const struct sockaddr *addr, unsigned len);
 	int (*listen)(const struct host *h, int fd, int backlog);
 	int (*accept)(const struct host *h, int fd, int flags);                  /* SOCK_CLOEXEC is added */
@@ -64,6 +64,15 @@ struct host {
 	int (*mkdir)(const struct host *h, const char *path, mode_t mode);
 	/* 0 or -errno.  thread_start() (thread.h) is who calls it. */
 	int (*thread)(const struct host *h, pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
+	/*
+	 * Starts the program ARGV[0], looked for in PATH, in a process group of its own, with no signal blocked or ignored: FDS
+	 * are its descriptors from 0 on (-1: /dev/null), and it has no others that were opened as ours are.
+	 */
+	int (*spawn)(const struct host *h, pid_t *pid, char *const argv[], const int *fds, unsigned n);
+	int (*pidfd_open)(const struct host *h, pid_t pid);
+	int (*kill)(const struct host *h, pid_t pid, int pidfd, int sig); /* by PIDFD, or with -1 by PID */
+	int (*waitpid)(const struct host *h, pid_t pid, int *status);
+	int (*pipe)(const struct host *h, int fds[2], int flags);         /* O_CLOEXEC is added */
 	int (*eventfd)(const struct host *h, unsigned initial, int flags);
 	int (*epoll_create)(const struct host *h);
 	int (*epoll_ctl)(const struct host *h, int epfd, int op, int fd, struct epoll_event *ev);
