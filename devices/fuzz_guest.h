@@ -29,7 +29,9 @@
 #define FUZZ_ECAM      0xe0000000ull
 #define FUZZ_BAR       0xfe000000ull
 #define FUZZ_DEVS      2
+#ifndef FUZZ_RINGS
 #define FUZZ_RINGS     5 /* queues of a device that the correct driver uses */
+#endif
 #define FUZZ_RING_MAX  32
 #define FUZZ_RING_SIZE 0x380 /* bytes from one ring to the next */
 #define FUZZ_CHAIN_MAX 8
