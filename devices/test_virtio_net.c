@@ -19,7 +19,7 @@ struct fake {
 	struct netif nif;
 	unsigned pending[NETIF_PAIRS], next;
 	size_t len[64]; /* of packet NEXT % 64; at least NETIF_HDR */
-	unsigned reads, room; /* ROOM: packets that may still be sent */
+	unsigned reads, cnt, room; /* CNT: elements of the last read; ROOM: packets that may still be sent */
 	uint8_t sent[NETIF_ROOM * 2];
 	size_t sent_len;
 	unsigned sent_count, sent_pair, pairs;
@@ -44,6 +44,7 @@ static ssize_t fake_recv(struct netif *n, unsigned pair, const struct iovec *iov
 	size_t len = f->len[f->next % 64], at = 0, room = 0;
 
 	f->reads++;
+	f->cnt = cnt;
 	for (unsigned i = 0; i < cnt; i++)
 		room += iov[i].iov_len;
 	TD_ASSERT(cnt <= 1024 && room >= NETIF_ROOM);
@@ -295,6 +296,32 @@ START_TEST(receive_merged)
 }
 END_TEST
 
+/* After many small packets the kernel is given little to look at; a long one is whole all the same, and so are all around. */
+START_TEST(receive_small)
+{
+	static const size_t lens[] = { 60000, NETIF_ROOM, 3000, 2049, 2048, 1526 * 2, 1527 };
+	struct rig *r = rig_new(1, MRG);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(lens); i++) {
+		for (unsigned k = 0; k < 20; k++) {
+			unsigned packet = r->f.next;
+
+			r->f.len[packet % 64] = k == 19 ? lens[i] : 70;
+			while (r->t.ring[RX].n_free)
+				offer_rx(r, RX, 1, 1526);
+			td_kick(&r->t, RX);
+			arrive(r, 0, 1);
+			ck_assert_uint_eq(take_packet(r, RX, packet), (r->f.len[packet % 64] + 1525) / 1526);
+		}
+		if (lens[i] > 2048) /* what comes now is read with all that there is */
+			ck_assert_uint_gt(r->f.cnt, 40);
+		else
+			ck_assert_uint_eq(r->f.cnt, 3);
+	}
+	rig_free(r);
+}
+END_TEST
+
 /* A packet longer than what is offered waits for buffers, not one byte lost; nothing is read meanwhile. */
 START_TEST(receive_waits)
 {
@@ -492,7 +519,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { config, transmit, transmit_stuck, receive, receive_merged, receive_waits,
+	const TTest *const tests[] = { config, transmit, transmit_stuck, receive, receive_merged, receive_small, receive_waits,
 				       receive_no_buffers, receive_unmerged, receive_crumbs, pairs, no_answer, limits, NULL };
 
 	return test_main("virtio_net", tests);

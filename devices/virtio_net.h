@@ -30,6 +30,7 @@ struct net_rx {
 	unsigned at, n;                  /* their elements: iov[at .. at + n) */
 	size_t room;                     /* and bytes */
 	size_t got, tail;                /* GOT: the waiting packet's length, 0: none; TAIL bytes of it lie in spill */
+	unsigned small;                  /* packets of late that a small part of that room would have held */
 	uint8_t spill[NETIF_ROOM];
 };
 

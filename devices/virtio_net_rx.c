@@ -14,6 +14,8 @@
 #include "bits.h"
 
 #define BATCH       64 /* packets a turn */
+#define SMALL       2048
+#define SMALL_AFTER 16
 #define NUM_BUFFERS 10 /* its place in the header (5.1.6) */
 
 void net_rx_start(struct virtio_net *v)
@@ -22,7 +24,7 @@ void net_rx_start(struct virtio_net *v)
 		struct net_rx *rx = &v->rx[i];
 
 		rx->first = rx->count = rx->at = rx->n = 0;
-		rx->room = rx->got = rx->tail = 0;
+		rx->room = rx->got = rx->tail = rx->small = 0;
 	}
 }
 
@@ -128,19 +130,39 @@ static void deliver(struct virtio_net *v, unsigned pair)
 	vq_publish(vq);
 }
 
+/*
+ * How many elements the next packet gets.  The kernel looks at each that it is given, and most packets are small: after
+ * some small ones the next is expected to be small too.  One that is not goes on into the spill, and is copied from there.
+ */
+static unsigned expect(const struct net_rx *rx, size_t *room)
+{
+	unsigned n = 0;
+
+	*room = rx->room;
+	if (rx->small < SMALL_AFTER)
+		return rx->n;
+	for (*room = 0; n < rx->n && *room < SMALL; n++)
+		*room += rx->iov[rx->at + n].iov_len;
+	return n;
+}
+
 /* Reads one packet into the buffers and the spill.  False: there is none. */
 static bool receive(struct virtio_net *v, unsigned pair)
 {
 	struct net_rx *rx = &v->rx[pair];
-	struct iovec *iov = rx->iov + rx->at;
+	size_t room;
+	unsigned n = expect(rx, &room);
+	struct iovec *iov = rx->iov + rx->at, kept = iov[n];
 	ssize_t got;
 
-	iov[rx->n] = (struct iovec){ rx->spill, sizeof(rx->spill) };
-	got = v->nif->ops->recv(v->nif, pair, iov, rx->n + 1);
+	iov[n] = (struct iovec){ rx->spill, sizeof(rx->spill) };
+	got = v->nif->ops->recv(v->nif, pair, iov, n + 1);
+	iov[n] = kept;
 	if (got < NETIF_HDR)
 		return false;
 	rx->got = (size_t)got;
-	rx->tail = rx->got > rx->room ? rx->got - rx->room : 0;
+	rx->small = rx->got > SMALL || !virtio_has(&v->dev, NET_F_MRG_RXBUF) ? 0 : rx->small + (rx->small < SMALL_AFTER);
+	rx->tail = rx->got > room ? rx->got - room : 0;
 	return true;
 }
 
@@ -148,9 +170,10 @@ static bool receive(struct virtio_net *v, unsigned pair)
 static bool unspill(struct virtio_net *v, unsigned pair, bool *wait)
 {
 	struct net_rx *rx = &v->rx[pair];
-	size_t head = rx->got - rx->tail; /* the buffers' room when it was read */
+	size_t head = rx->got - rx->tail; /* the room that it was given when it was read */
 
-	*wait = take_buffers(v, pair, rx->got);
+	if (rx->room < rx->got)
+		*wait = take_buffers(v, pair, rx->got);
 	if (rx->room < rx->got)
 		return false;
 	put_at(rx->iov + rx->at, head, rx->spill, rx->tail);
