@@ -134,6 +134,8 @@ static void print_text(const struct checks *c, const struct tvmm_probe *host)
 	}
 	if (!host->kvm_usable)
 		printf("Result: virtual machines cannot run here yet; see above.\n");
+	else if (!host->runs_stock_kernel && host->cost == TVMM_COST_UNKNOWN)
+		printf("Result: virtual machines can run; whether stock Linux kernels can could not be measured.\n");
 	else if (!host->runs_stock_kernel)
 		printf("Result: virtual machines can run, stock Linux kernels cannot.\n");
 	else

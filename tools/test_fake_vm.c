@@ -63,6 +63,11 @@ int tvmm_probe(struct tvmm_probe *out, unsigned flags, struct tvmm_error *err)
 							 .text = "stock Linux kernels cannot run here: the probe stopped at XSAVE",
 							 .fix = "use a host whose CPU offers VMX or SVM" };
 	}
+	if (mode && !strcmp(mode, "lost")) {
+		out->runs_stock_kernel = false;
+		out->cost = TVMM_COST_UNKNOWN;
+		out->finding[1] = (struct tvmm_finding){ .verdict = TVMM_WARN, .name = "guests", .text = "the probe guest was lost" };
+	}
 	if (mode && !strcmp(mode, "none")) {
 		*out = (struct tvmm_probe){ .size = sizeof(*out), .kvm_api = -1, .n_findings = 2,
 					    .finding = { { .verdict = TVMM_FAIL, .name = "/dev/kvm", .text = "KVM is not available",
