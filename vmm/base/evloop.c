@@ -2,8 +2,8 @@
 /*
  * evloop.c - the I/O thread's loop over epoll.
  *
- * Everything but evloop_call(), evbell_ring() and evloop_stop() belongs to the loop's thread, or to the thread that
- * builds the machine before the loop runs.  epoll tells readiness only; a source that has nothing to do costs nothing,
+ * Everything but evloop_call(), evloop_visit(), evbell_ring() and evloop_stop() belongs to the loop's thread, or to the
+ * thread that builds the machine before the loop runs.  epoll tells readiness only; a source that has nothing to do costs nothing,
  * so an idle machine does not wake.
  */
 #include "evloop.h"
@@ -151,10 +151,12 @@ int evloop_init(struct evloop *l, const struct host *host, struct tvmm_error *er
 	if (l->epfd < 0)
 		return err_set(err, TVMM_E_HOST, -l->epfd, NULL, "cannot create an epoll descriptor");
 	pthread_mutex_init(&l->lock, NULL);
+	pthread_mutex_init(&l->turn, NULL);
 	pthread_cond_init(&l->done, NULL);
 	ret = evbell_init(&l->calls, l, calls_rung, err);
 	if (ret) {
 		pthread_cond_destroy(&l->done);
+		pthread_mutex_destroy(&l->turn);
 		pthread_mutex_destroy(&l->lock);
 		host->close(host, l->epfd);
 	}
@@ -165,6 +167,7 @@ void evloop_fini(struct evloop *l)
 {
 	evbell_fini(&l->calls, l);
 	pthread_cond_destroy(&l->done);
+	pthread_mutex_destroy(&l->turn);
 	pthread_mutex_destroy(&l->lock);
 	l->host->close(l->host, l->epfd);
 }
@@ -190,6 +193,32 @@ void evloop_call(struct evloop *l, void (*fn)(void *arg), void *arg)
 	pthread_mutex_unlock(&l->lock);
 }
 
+/* Visitors come and go at their pleasure: without a word from us they could keep us out for ever. */
+static void take_turn(struct evloop *l)
+{
+	if (!pthread_mutex_trylock(&l->turn))
+		return;
+	atomic_store(&l->wanted, true);
+	pthread_mutex_lock(&l->turn);
+	atomic_store(&l->wanted, false);
+}
+
+bool evloop_visit(struct evloop *l, void (*fn)(void *arg), void *arg)
+{
+	bool welcome;
+
+	if (atomic_load_explicit(&l->wanted, memory_order_relaxed) || pthread_mutex_trylock(&l->turn))
+		return false;
+	welcome = !l->over;
+	if (welcome) {
+		l->visited = true;
+		fn(arg);
+		l->visited = false;
+	}
+	pthread_mutex_unlock(&l->turn);
+	return welcome;
+}
+
 static void quit_fn(void *arg)
 {
 	struct evloop *l = arg;
@@ -210,6 +239,7 @@ static void *loop_main(void *arg)
 		if (n < 0)
 			break;
 		atomic_fetch_add_explicit(&l->wakeups, 1, memory_order_relaxed);
+		take_turn(l);
 		for (int i = 0; i < n && !l->stop; i++) {
 			struct evsource *src = evs[i].data.ptr;
 
@@ -217,8 +247,12 @@ static void *loop_main(void *arg)
 			if (src->fd >= 0)
 				src->ready(src, evs[i].events);
 		}
+		pthread_mutex_unlock(&l->turn);
 	}
 
+	take_turn(l);
+	l->over = true;
+	pthread_mutex_unlock(&l->turn);
 	/* Not running from here on: whoever calls later runs its function itself.  Who called before is served. */
 	pthread_mutex_lock(&l->lock);
 	l->running = false;
@@ -236,6 +270,7 @@ int evloop_start(struct evloop *l, const char *thread_name, struct tvmm_error *e
 	pthread_mutex_lock(&l->lock); /* the thread may ask which it is before we know it */
 	ret = thread_start(l->host, &l->thread, thread_name, 0, loop_main, l);
 	l->running = l->started = !ret;
+	l->over = false; /* of an earlier run; nobody visits yet */
 	pthread_mutex_unlock(&l->lock);
 	return ret ? err_set(err, TVMM_E_HOST, -ret, NULL, "cannot start the I/O thread") : 0;
 }

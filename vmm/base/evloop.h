@@ -3,8 +3,9 @@
  * evloop.h - the I/O thread's loop: descriptors, timers, and calls from other threads.
  *
  * One thread runs the loop; it is the owner of every queue and backend registered here, which is why their code
- * takes no lock.  Other threads reach it with evloop_call(), which waits, or evloop_wake() of a source.  Sources are
- * embedded in their users and added before the loop runs or from within it; no allocation after evloop_init().
+ * takes no lock.  Other threads reach it with evloop_call(), which waits, with evbell_ring(), which does not, or do a
+ * little of its work in its place while it sleeps, with evloop_visit().  Sources are embedded in their users and added
+ * before the loop runs or from within it; no allocation after evloop_init().
  */
 #ifndef TVMM_BASE_EVLOOP_H
 #define TVMM_BASE_EVLOOP_H
@@ -50,6 +51,10 @@ struct evloop {
 	bool running; /* the thread takes calls */
 	bool started; /* the thread is to be joined */
 	bool stop;    /* loop thread only */
+	pthread_mutex_t turn; /* held by whoever does the loop's work; outermost, and of visitors only ever tried */
+	atomic_bool wanted;   /* the loop's thread waits for its turn: visitors stay away */
+	bool visited;         /* under turn: it is a visitor who is at work */
+	bool over;            /* under turn: the thread is gone, or going */
 	pthread_t thread;
 	/* Waiting failed, with this negative errno: the loop is over.  On its thread; may be NULL. */
 	void (*failed)(void *arg, int err);
@@ -82,6 +87,13 @@ void evbell_ring(struct evbell *b); /* any thread, never blocks */
  * else on the loop, could want.  From the loop itself, or when the loop is not running, FN runs at once, here.
  */
 void evloop_call(struct evloop *l, void (*fn)(void *arg), void *arg);
+
+/*
+ * Runs FN(ARG) here in place of the loop's thread, if that sleeps, and spares it the waking.  False: it is at work, and
+ * nothing was done.  FN owns what the loop owns, must not wait for anything, nor use evloop_call(); by l->visited it can
+ * tell that it is a guest here.  Call it holding nothing.
+ */
+bool evloop_visit(struct evloop *l, void (*fn)(void *arg), void *arg);
 
 /* Starts the loop's thread, with every signal blocked; from here on evloop_call() runs there. */
 int evloop_start(struct evloop *l, const char *thread_name, struct tvmm_error *err);

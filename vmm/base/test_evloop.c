@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* test_evloop.c - calls from other threads, bells, deletion within a batch, and no wakeup without a cause. */
+/* test_evloop.c - calls from other threads, visits, bells, deletion within a batch, and no wakeup without a cause. */
 #include "evloop.h"
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -175,7 +175,59 @@ START_TEST(deleted_in_batch)
 }
 END_TEST
 
+struct visits {
+	struct evloop *l;
+	unsigned *n, made;
+	atomic_bool *enough;
+};
+
+static void visit(void *arg)
+{
+	struct visits *v = arg;
+
+	ck_assert(v->l->visited);
+	++*v->n;
+	v->made++;
+}
+
+static void *visit_on_and_on(void *arg)
+{
+	struct visits *v = arg;
+
+	while (!atomic_load(v->enough))
+		evloop_visit(v->l, visit, v);
+	return NULL;
+}
+
+/* Visitors, who give it no rest, and the loop itself: one at a time, and calls still come through. */
+START_TEST(visits)
+{
+	struct evloop l;
+	atomic_bool enough = false;
+	unsigned n = 0, rounds = 0;
+	struct visits v[2] = { { &l, &n, 0, &enough }, { &l, &n, 0, &enough } };
+	struct caller c = { &l, &n };
+	pthread_t t[2];
+
+	ck_assert_int_eq(evloop_init(&l, host_linux(), NULL), 0);
+	ck_assert(evloop_visit(&l, visit, &v[0])); /* not running yet */
+	ck_assert_int_eq(evloop_start(&l, "loop", NULL), 0);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_create(&t[i], NULL, visit_on_and_on, &v[i]);
+	for (; rounds < 3; rounds++)
+		call_many(&c);
+	atomic_store(&enough, true);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	ck_assert_uint_eq(n, 2000 * rounds + v[0].made + v[1].made);
+	ck_assert(!l.visited);
+	evloop_stop(&l);
+	ck_assert(!evloop_visit(&l, visit, &v[0])); /* there is nobody to visit */
+	evloop_fini(&l);
+}
+END_TEST
+
 int main(void)
 {
-	return test_main("evloop", (const TTest *const[]){ calls, bells, bells_never_emptied, deleted_in_batch, NULL });
+	return test_main("evloop", (const TTest *const[]){ calls, visits, bells, bells_never_emptied, deleted_in_batch, NULL });
 }
