@@ -8,12 +8,17 @@
  *
  * How a reset is safe: the writer holds status_lock alone while the owner stops the class and its queues.  The owner may
  * meanwhile take dev->lock, raise interrupts and break queues; it never wants status_lock, so nothing waits in a circle.
- * When the owner is done no queue is live, and notifications that were under way find nothing to do.
+ * When the owner is done no queue is live, and notifications that were under way find nothing to do.  Where the host then
+ * still holds requests, the reset stays unfinished: the status reads as before until they are gone, nothing else is
+ * accepted, and neither the vCPU nor anybody who stops the machine waits for them.
  */
 #include "virtio.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+/* How long a vCPU waits inside its reset for what is in flight.  Then it learns of the end by reading the status. */
+#define SETTLE_MS 100
 
 #define DRIVER_BITS \
 	(VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_DRIVER_OK | VIRTIO_S_FEATURES_OK | VIRTIO_S_FAILED)
@@ -154,14 +159,16 @@ static void deactivate(void *arg)
 	dev->active = false;
 }
 
-/* Under status_lock. */
-static void reset(struct virtio_dev *dev)
+/* Under status_lock.  What the host keeps in flight may hold it up for long: it is over when settling is false. */
+static void reset(struct virtio_dev *dev, unsigned limit_ms)
 {
 	if (dev->active) {
 		on_owner(dev, deactivate);
-		if (dev->cls->settle)
-			dev->cls->settle(dev);
+		atomic_store(&dev->settling, dev->cls->settle != NULL);
 	}
+	if (atomic_load(&dev->settling) && !dev->cls->settle(dev, limit_ms))
+		return;
+	atomic_store(&dev->settling, false);
 	pthread_mutex_lock(&dev->lock);
 	clear_registers(dev);
 	if (dev->transport)
@@ -172,7 +179,7 @@ static void reset(struct virtio_dev *dev)
 void virtio_fini(struct virtio_dev *dev)
 {
 	pthread_mutex_lock(&dev->status_lock);
-	reset(dev);
+	reset(dev, SETTLE_MS);
 	pthread_mutex_unlock(&dev->status_lock);
 	pthread_mutex_destroy(&dev->lock);
 	pthread_mutex_destroy(&dev->status_lock);
@@ -180,10 +187,24 @@ void virtio_fini(struct virtio_dev *dev)
 
 /* ---- status and features ------------------------------------------------------------------------------------------ */
 
+bool virtio_is_quiet(struct virtio_dev *dev)
+{
+	bool quiet;
+
+	pthread_mutex_lock(&dev->status_lock);
+	if (atomic_load(&dev->settling))
+		reset(dev, 0);
+	quiet = !dev->active && !atomic_load(&dev->settling);
+	pthread_mutex_unlock(&dev->status_lock);
+	return quiet;
+}
+
 uint8_t virtio_status(struct virtio_dev *dev)
 {
 	uint8_t status;
 
+	if (atomic_load(&dev->settling))
+		virtio_is_quiet(dev);
 	pthread_mutex_lock(&dev->lock);
 	status = dev->status;
 	pthread_mutex_unlock(&dev->lock);
@@ -214,8 +235,8 @@ void virtio_set_status(struct virtio_dev *dev, uint8_t status)
 {
 	pthread_mutex_lock(&dev->status_lock);
 	if (status == 0)
-		reset(dev);
-	else if (advance(dev, status))
+		reset(dev, SETTLE_MS);
+	else if (!atomic_load(&dev->settling) && advance(dev, status)) /* the driver must wait for the reset's end */
 		on_owner(dev, activate);
 	pthread_mutex_unlock(&dev->status_lock);
 }

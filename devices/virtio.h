@@ -8,7 +8,8 @@
  *
  * Threads: registers are touched by vCPU threads, under dev->lock.  Activation, reset and queue work run on the I/O
  * loop, which the core reaches with evloop_call() while holding nothing; a driver's write to the status register has
- * taken effect when it returns.  A class with sync_notify has its queues worked on by the notifying vCPU, under
+ * taken effect when it returns.  With visit_notify, the notifying vCPU may do the queue work in the loop's place, while
+ * that sleeps; it owns then what the loop owns.  A class with sync_notify has its queues worked on by the notifying vCPU, under
  * dev->lock, inside the exit.
  */
 #ifndef TVMM_DEVICES_VIRTIO_H
@@ -58,10 +59,11 @@ struct virtio_class {
 	/* Stop using the queues, drop what is in flight; then the core resets them.  Same threads.  Also at the end. */
 	void (*reset)(struct virtio_dev *dev);
 	/*
-	 * Waits until nothing that was in flight touches guest memory any more: at the end of a reset, on the thread that
-	 * resets, holding status_lock alone, so that only the vCPU whose write it is waits, and the loop does not.
+	 * Does nothing that was in flight touch guest memory any more?  Waits for that, LIMIT_MS at most: after reset(), on
+	 * the thread that resets or asks, holding status_lock alone, so that the loop does not wait.  Until it is true the
+	 * reset is not over, which the driver reads from the status (4.1.4.3.1).
 	 */
-	void (*settle)(struct virtio_dev *dev);
+	bool (*settle)(struct virtio_dev *dev, unsigned limit_ms);
 	/* The driver notified queue Q, which is live and whole; there may be nothing new in it.  Same threads. */
 	void (*notify)(struct virtio_dev *dev, unsigned q);
 	/* Device configuration, LEN bytes at OFF, inside config_len.  Under dev->lock, any vCPU.  Write may be NULL. */
@@ -111,6 +113,7 @@ struct virtio_dev {
 	 */
 	pthread_mutex_t status_lock;
 	bool active;           /* the class was activated and not reset since; under status_lock */
+	atomic_bool settling;  /* it was reset, and something is in flight still; written under status_lock */
 
 	pthread_mutex_t lock;  /* guards what follows; leaf, but for the interrupt path */
 	uint8_t status;
@@ -126,6 +129,9 @@ void virtio_init(struct virtio_dev *dev, const struct virtio_class *cls, const c
 		 uint16_t queue_size, unsigned config_len, uint64_t features, const struct gmem *mem,
 		 struct evloop *loop, struct log *log);
 void virtio_fini(struct virtio_dev *dev);
+
+/* Was the device reset, with nothing in flight any more?  Holding nothing. */
+bool virtio_is_quiet(struct virtio_dev *dev);
 
 /* Was this feature negotiated?  Stable while the device is active. */
 bool virtio_has(const struct virtio_dev *dev, uint64_t feature);
@@ -150,7 +156,7 @@ void virtio_break(struct virtio_dev *dev, const char *fmt, ...) __attribute__((f
 
 /* ---- for transports ----------------------------------------------------------------------------------------------- */
 
-uint8_t virtio_status(struct virtio_dev *dev);
+uint8_t virtio_status(struct virtio_dev *dev); /* vCPU thread, holding nothing */
 void virtio_set_status(struct virtio_dev *dev, uint8_t status); /* vCPU thread, holding nothing */
 uint32_t virtio_features(struct virtio_dev *dev, uint32_t select); /* offered, 32 bits at a time */
 uint32_t virtio_driver_features(struct virtio_dev *dev, uint32_t select);

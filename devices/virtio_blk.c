@@ -2,8 +2,11 @@
 /*
  * virtio_blk.c - requests taken from the queues, started on the disk, and answered in the order in which they are done.
  *
+ * Notifications come as visits of the vCPU (virtio.h), in which a request that needs no waiting is served before the guest
+ * goes on; under load they are off, and the loop's thread looks into the queue in times of its own (pace.h).
+ *
  * A request that is under way has a slot: a copy of its segments, and where its status goes.  When all slots are taken,
- * queues wait.  A reset waits until the last slot is free (blk_settle), so nothing writes guest memory after it.
+ * queues wait.  A reset is over when the last slot is free (blk_settle), so nothing writes guest memory after it.
  *
  * A request is a header (16 readable bytes), data, and a status byte, the last writable one; a driver may split these
  * as it likes.  Every request that was taken is handed back exactly once, whatever is in it: a header that cannot be
@@ -410,14 +413,16 @@ static void look_again(void *arg)
 	s->settled = s->b->n_free == VIRTIO_BLK_SLOTS;
 }
 
-static void blk_settle(struct virtio_dev *dev)
+static bool blk_settle(struct virtio_dev *dev, unsigned limit_ms)
 {
+	const struct host *h = dev->loop->host;
 	struct settling s = { .b = to_blk(dev) };
+	uint64_t end = h->now_ns(h) + limit_ms * 1000000ull;
 
 	for (;;) {
 		evloop_call(dev->loop, look_again, &s);
-		if (s.settled)
-			return;
+		if (s.settled || h->now_ns(h) >= end)
+			return s.settled;
 		disk_engine_wait(s.b->engine);
 	}
 }
@@ -524,6 +529,10 @@ void virtio_blk_fini(struct virtio_blk *b)
 {
 	if (!b->slots)
 		return;
+	/* However long the host takes: its requests point into guest memory, and their ends into ours. */
+	do
+		virtio_set_status(&b->dev, 0);
+	while (!virtio_is_quiet(&b->dev));
 	virtio_fini(&b->dev);
 	if (b->timer.fd >= 0) {
 		evloop_del(b->dev.loop, &b->timer);

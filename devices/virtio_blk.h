@@ -46,6 +46,7 @@ int virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, c
 		    const struct gmem *mem, struct evloop *loop, struct log *log, struct tvmm_error *err);
 /* The disk has another size, perhaps: the driver is told.  On the loop. */
 void virtio_blk_resized(struct virtio_blk *b);
-void virtio_blk_fini(struct virtio_blk *b); /* harmless on a zeroed or finished structure */
+/* Waits for requests that the host still holds.  Harmless on a zeroed or finished structure. */
+void virtio_blk_fini(struct virtio_blk *b);
 
 #endif

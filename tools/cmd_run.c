@@ -10,11 +10,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -29,6 +31,7 @@
 
 enum {
 	STOP_GRACE_NS = 2000000000, /* for a machine asked to stop; then we leave without it */
+	RELEASE_NS = 500000000,     /* for giving back what a machine had */
 	SAME_SIGNAL_NS = 300000000, /* a hang-up comes from the kernel and from the shell: that is one signal */
 	DRAIN_LOOK_NS = 20000000,   /* between looks at a machine that ended but still writes its console out */
 };
@@ -524,6 +527,29 @@ static int show_help(void)
 	return fflush(stdout) ? CODE_FAILED : CODE_OK;
 }
 
+static void *free_vm(void *vm)
+{
+	tvmm_vm_free(vm);
+	return NULL;
+}
+
+/* A host that does not answer may hold a machine's memory for long, but not us: what is left goes with the process. */
+static void release(struct tvmm_vm *vm)
+{
+	struct timespec until;
+	pthread_t thread;
+
+	if (!vm || pthread_create(&thread, NULL, free_vm, vm)) {
+		tvmm_vm_free(vm);
+		return;
+	}
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += RELEASE_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_timedjoin_np(thread, NULL, &until);
+}
+
 int cmd_run(char *const argv[])
 {
 	struct run_args args = { .escape_key = ']' - '@', .log_level = TVMM_LOG_WARN, .console_stdio = true };
@@ -558,7 +584,7 @@ int cmd_run(char *const argv[])
 	if (r.signals >= 0)
 		unwatch_signals();
 	if (!r.abandoned) {
-		tvmm_vm_free(r.vm);
+		release(r.vm);
 		rundir_remove(&r.place);
 		keyboard_close(&r.keyboard);
 	}

@@ -516,6 +516,13 @@ static void restart_on_loop(void *arg)
 	struct restart *r = arg;
 	struct machine *m = r->m;
 
+	/* The new guest's memory must not be written to by requests of the old one. */
+	guest_quiesce(m);
+	for (unsigned i = 0; !r->ret && i < m->n_disks; i++)
+		if (!virtio_is_quiet(&m->disk[i].blk.dev))
+			r->ret = err_set(r->err, TVMM_E_IO, EBUSY, m->disk[i].name, "the host still holds requests of the old guest's");
+	if (r->ret)
+		return;
 	guest_destroy(m);
 	for (unsigned i = 0; !r->ret && i < 2; i++)
 		if (m->ram[i].size)

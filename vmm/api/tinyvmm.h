@@ -266,7 +266,10 @@ TVMM_API int tvmm_vm_metrics(struct tvmm_vm *vm, char *buf, size_t len);
 /* A description of what was built (kernel command line, memory map, devices), text lines; NULL-terminated in BUF. */
 TVMM_API int tvmm_vm_describe(struct tvmm_vm *vm, char *buf, size_t len);
 
-/* Stops it if it runs, joins its threads, releases everything.  Never from the log callback.  NULL is fine. */
+/*
+ * Stops it if it runs, joins its threads, releases everything.  A stop waits for nobody, but memory that the host still
+ * reads a disk into cannot be released: then this waits for the disk.  Never from the log callback.  NULL is fine.
+ */
 TVMM_API void tvmm_vm_free(struct tvmm_vm *vm);
 
 /*
