@@ -42,6 +42,26 @@ struct run {
 	bool bad;
 };
 
+/* Latencies: a bucket for each power of two and the five bits below it. */
+static uint32_t *histogram;
+
+static unsigned bucket(uint64_t ticks)
+{
+	unsigned top = 63 - (unsigned)__builtin_clzll(ticks | 32);
+
+	return (top << 5 | (unsigned)(ticks >> (top - 5) & 31)) & 2047;
+}
+
+static uint64_t percentile_99(uint64_t n)
+{
+	uint64_t seen = 0;
+	unsigned i = 0;
+
+	while (i < 2047 && (seen += histogram[i]) * 100 < n * 99)
+		i++;
+	return (32ull | (i & 31)) << (i >> 5) >> 5;
+}
+
 static uint64_t next_sector(struct run *r)
 {
 	uint64_t per = r->j->block / 512;
@@ -115,7 +135,7 @@ static uint64_t work(void *arg)
 {
 	struct run *r = arg;
 	struct vqueue *q = &disk.q[0];
-	uint64_t begin = rdtsc();
+	uint64_t begin = rdtsc(), took;
 	uint8_t idle[SLOTS];
 	unsigned n_idle = 0, i;
 
@@ -137,7 +157,9 @@ static uint64_t work(void *arg)
 				if (!take(r, &i))
 					break;
 			}
-			r->latency += rdtsc() - slots[i].began;
+			took = rdtsc() - slots[i].began;
+			r->latency += took;
+			histogram[bucket(took)]++;
 			r->ios++;
 			idle[n_idle++] = (uint8_t)i;
 			if (q->used->idx == q->last_used)
@@ -159,6 +181,7 @@ static char key(void)
 void guest_main(void)
 {
 	slots = page_alloc(1);
+	histogram = page_alloc(2);
 	if (!report(virtio_open(&disk, VIRTIO_BLK, 0) && virtio_start(&disk, F_FLUSH | VF_EVENT_IDX) &&
 		    virtio_queue(&disk, 0, 256, VIRTIO_NO_VECTOR), "the disk is set up"))
 		return;
@@ -176,9 +199,10 @@ void guest_main(void)
 
 			if (jobs[i].letter != what)
 				continue;
+			memset(histogram, 0, 8192);
 			good = ring3(work, &r);
-			con_printf("done %c good=%u ios=%lu ticks=%lu kicks=%lu latency=%lu\n", what, good, r.ios, r.ticks, r.kicks,
-				   r.ios ? r.latency / r.ios : 0);
+			con_printf("done %c good=%u ios=%lu ticks=%lu kicks=%lu latency=%lu p99=%lu\n", what, good, r.ios, r.ticks, r.kicks,
+				   r.ios ? r.latency / r.ios : 0, percentile_99(r.ios));
 		}
 	}
 }
