@@ -1,21 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * unpack.c - one child process per module: TOOL -dc, its input the file, its output a pipe that is read to its end.
- * posix_spawnp(), for a library may live in a process with threads.  Builder's thread.
+ * Builder's thread.
  */
 #include "unpack.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "bits.h"
-
-extern char **environ;
+#include "host.h"
 
 /* Reads the pipe to its end into memory that grows up to MAX. */
 static int read_all(int fd, size_t max, uint8_t **out, size_t *len)
@@ -57,50 +54,19 @@ static int read_all(int fd, size_t max, uint8_t **out, size_t *len)
 	return 0;
 }
 
-static int spawn(pid_t *pid, const char *tool, int in, int out)
-{
-	char name[16], unpack_to_stdout[] = "-dc";
-	char *argv[] = { name, unpack_to_stdout, NULL };
-	posix_spawn_file_actions_t fa;
-	posix_spawnattr_t attr;
-	sigset_t none, pipe_only;
-	int r;
-
-	snprintf(name, sizeof(name), "%s", tool);
-	if (posix_spawn_file_actions_init(&fa))
-		return -ENOMEM;
-	if (posix_spawnattr_init(&attr)) {
-		posix_spawn_file_actions_destroy(&fa);
-		return -ENOMEM;
-	}
-	/* Whatever the caller blocks or ignores, the tool shall not: it must die of a closed pipe. */
-	sigemptyset(&none);
-	sigemptyset(&pipe_only);
-	sigaddset(&pipe_only, SIGPIPE);
-	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setsigdefault(&attr, &pipe_only);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	r = posix_spawn_file_actions_adddup2(&fa, in, 0);
-	if (!r)
-		r = posix_spawn_file_actions_adddup2(&fa, out, 1);
-	if (!r)
-		r = posix_spawn_file_actions_addopen(&fa, 2, "/dev/null", O_WRONLY, 0);
-	if (!r)
-		r = posix_spawnp(pid, tool, &fa, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&fa);
-	return -r;
-}
-
 int unpack_with_tool(const char *tool, int fd, size_t max, void **out, size_t *len)
 {
+	const struct host *h = host_linux();
+	char name[16], unpack_to_stdout[] = "-dc";
+	char *argv[] = { name, unpack_to_stdout, NULL };
 	uint8_t *buf = NULL;
 	int pipe_fd[2], status, r;
 	pid_t pid, w;
 
 	if (lseek(fd, 0, SEEK_SET) < 0 || pipe2(pipe_fd, O_CLOEXEC) < 0)
 		return -errno;
-	r = spawn(&pid, tool, fd, pipe_fd[1]);
+	snprintf(name, sizeof(name), "%s", tool);
+	r = h->spawn(h, &pid, argv, (const int[]){ fd, pipe_fd[1], -1 }, 3);
 	close(pipe_fd[1]);
 	if (r < 0) {
 		close(pipe_fd[0]);

@@ -16,7 +16,7 @@ BUILD = os.path.abspath(os.environ.get("BUILD", os.path.join(ROOT, "build")))
 # vmm/ holds the machine on KVM, but for this; of tools/ what fuzz targets try.
 SOURCES = ["vmm/base/*.c", "devices/*.c", "firmware/*.c", "firmware/init/fsid.c", "vmm/config*.c",
            "vmm/control_calls.c", "vmm/control_fields.c", "vmm/metrics.c", "tools/opts.c", "tools/say.c"]
-NOT_PRODUCT = re.compile(r"^(test|fuzz)_|_dump\.c$")
+NOT_PRODUCT = re.compile(r"^(test|fuzz)_")
 INCLUDES = ["vmm/api", "vmm/base", "devices", "firmware", "firmware/init", "vmm", "tools"]
 WARNINGS = "-Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers"
 TARGET_DIRS = ["devices", "firmware", "vmm", "tools"]

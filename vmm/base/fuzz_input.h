@@ -5,7 +5,7 @@
  *
  * A target defines LLVMFuzzerTestOneInput() and fuzz_name.  The bytes are a program in a small language of the target's
  * own; when they are used up every read gives zero, so each prefix of a program is a program.  tools/fuzz links targets
- * with libFuzzer; the unit tests link them with fuzz_main.c, which replays the kept inputs.  A target is deterministic:
+ * with libFuzzer; the unit tests link them with tools/replay.c, which replays the kept inputs.  A target is deterministic:
  * no clock, no descriptor, no thread of its own, nothing carried over from one input to the next.
  */
 #ifndef TVMM_BASE_FUZZ_INPUT_H

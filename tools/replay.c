@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * fuzz_main.c - a fuzz target without a fuzzer: runs it once over each file named, or over each file of a folder named,
+ * replay.c - a fuzz target without a fuzzer: runs it once over each file named, or over each file of a folder named,
  * and says so in TAP.  A file named *.pack holds many inputs, each behind its length in two bytes (tools/fuzz makes it).
  * One thread.  For the unit tests, and to look at one input in a debugger.  It finds nothing new.
  */
