@@ -80,23 +80,6 @@ START_TEST(scalars)
 	ck_assert_int_eq(cfg->on_reboot, CONFIG_REBOOT_RESTART);
 	takes("on-reboot", "exit");
 	ck_assert_int_eq(cfg->on_reboot, CONFIG_REBOOT_EXIT);
-	takes("profile", "off,pv");
-	ck_assert(cfg->profile[CONFIG_PROFILE_PV] == CONFIG_SWITCH_ON && cfg->profile[CONFIG_PROFILE_HUGE_PAGES] == CONFIG_SWITCH_OFF &&
-		  cfg->profile[CONFIG_PROFILE_PRE_FAULT] == CONFIG_SWITCH_OFF && cfg->profile[CONFIG_PROFILE_PLAIN_CPU] == CONFIG_SWITCH_OFF);
-	takes("profile", "plain-cpu");
-	ck_assert(cfg->profile[CONFIG_PROFILE_PLAIN_CPU] == CONFIG_SWITCH_ON && cfg->profile[CONFIG_PROFILE_PV] == CONFIG_SWITCH_AUTO);
-	takes("profile", "pre-fault,huge-pages=off");
-	ck_assert(cfg->profile[CONFIG_PROFILE_PV] == CONFIG_SWITCH_AUTO && cfg->profile[CONFIG_PROFILE_HUGE_PAGES] == CONFIG_SWITCH_OFF &&
-		  cfg->profile[CONFIG_PROFILE_PRE_FAULT] == CONFIG_SWITCH_ON);
-	takes("profile", "auto");
-	ck_assert(cfg->profile[CONFIG_PROFILE_HUGE_PAGES] == CONFIG_SWITCH_AUTO);
-	refuses("profile", "pv,fast", "profile", "unknown setting 'fast'", "known are: auto, off, huge-pages, pre-fault, pv, plain-cpu");
-	takes("nested", "require");
-	ck_assert_int_eq(cfg->nested, CONFIG_NESTED_REQUIRE);
-	takes("nested", "auto");
-	ck_assert_int_eq(cfg->nested, CONFIG_NESTED_AUTO);
-	takes("nested", "off");
-	ck_assert_int_eq(cfg->nested, CONFIG_NESTED_OFF);
 	takes("on-panic", "stay");
 	ck_assert_int_eq(cfg->on_panic, CONFIG_PANIC_STAY);
 	takes("on-panic", "exit");
@@ -116,6 +99,50 @@ START_TEST(scalars)
 	takes("control", "none");
 	ck_assert_ptr_null(cfg->control);
 	takes("control", "s");
+	refuses("kernel", "", "kernel", "the path is empty", "");
+	refuses("cpus", "0", "cpus", "'0' is not a number from 1 to 255", "");
+	refuses("cpus", "256", "cpus", "'256' is not a number from 1 to 255", "");
+	refuses("cpus", "-1", "cpus", "'-1' is not a number from 1 to 255", "");
+	refuses("cpus", "4x", "cpus", "'4x' is not a number from 1 to 255", "");
+	refuses("cpus", "", "cpus", "'' is not a number from 1 to 255", "");
+	refuses("name", "", "name", "a name has 1 to 63 characters", "");
+	refuses("name", "a b", "name", "'a b' has a character other than letters, digits, '-', '_', '.'", "");
+	refuses("name", "../x", "name", "'../x' has a character other than letters, digits, '-', '_', '.'", "");
+	refuses("name", "..", "name", "'..' does not begin with a letter, a digit or '_'", "");
+	refuses("on-reboot", "exti", "on-reboot", "unknown value 'exti'", "did you mean 'exit'?");
+	refuses("on-panic", "dance", "on-panic", "unknown value 'dance'", "known are: exit, stay");
+	refuses("no-defaults", "yes", "no-defaults", "'yes' is neither on nor off", "");
+	refuses("console-log", "f,timestamps", "console-log", "nothing may follow the path; found 'timestamps'",
+		"write a comma that belongs to the path twice");
+	refuses("control", "", "control", "the path is empty", "");
+	ck_assert_str_eq(cfg->kernel, "/boot/k");
+	ck_assert_str_eq(cfg->control, "s");
+	ck_assert_uint_eq(cfg->cpus, 255);
+	done();
+}
+END_TEST
+
+START_TEST(words)
+{
+	fresh();
+	takes("profile", "off,pv");
+	ck_assert(cfg->profile[CONFIG_PROFILE_PV] == CONFIG_SWITCH_ON && cfg->profile[CONFIG_PROFILE_HUGE_PAGES] == CONFIG_SWITCH_OFF &&
+		  cfg->profile[CONFIG_PROFILE_PRE_FAULT] == CONFIG_SWITCH_OFF && cfg->profile[CONFIG_PROFILE_PLAIN_CPU] == CONFIG_SWITCH_OFF);
+	takes("profile", "plain-cpu");
+	ck_assert(cfg->profile[CONFIG_PROFILE_PLAIN_CPU] == CONFIG_SWITCH_ON && cfg->profile[CONFIG_PROFILE_PV] == CONFIG_SWITCH_AUTO);
+	takes("profile", "pre-fault,huge-pages=off");
+	ck_assert(cfg->profile[CONFIG_PROFILE_PV] == CONFIG_SWITCH_AUTO && cfg->profile[CONFIG_PROFILE_HUGE_PAGES] == CONFIG_SWITCH_OFF &&
+		  cfg->profile[CONFIG_PROFILE_PRE_FAULT] == CONFIG_SWITCH_ON);
+	takes("profile", "auto");
+	ck_assert(cfg->profile[CONFIG_PROFILE_HUGE_PAGES] == CONFIG_SWITCH_AUTO);
+	refuses("profile", "pv,fast", "profile", "unknown setting 'fast'", "known are: auto, off, huge-pages, pre-fault, pv, plain-cpu");
+	takes("nested", "require");
+	ck_assert_int_eq(cfg->nested, CONFIG_NESTED_REQUIRE);
+	takes("nested", "auto");
+	ck_assert_int_eq(cfg->nested, CONFIG_NESTED_AUTO);
+	takes("nested", "off");
+	ck_assert_int_eq(cfg->nested, CONFIG_NESTED_OFF);
+	refuses("nested", "maybe", "nested", "unknown value 'maybe'", "known are: off, auto, require");
 	takes("vsock", "uds=/run/v,,w");
 	ck_assert_str_eq(cfg->vsock, "/run/v,w");
 	ck_assert_uint_eq(cfg->vsock_cid, 3);
@@ -128,26 +155,6 @@ START_TEST(scalars)
 	refuses("vsock", "uds=a,uds=b", "vsock", "key 'uds' is given twice", "");
 	refuses("vsock", "uds=a,cid=2", "vsock", "cid '2' is not a number from 3 to 4294967294", "");
 	ck_assert_str_eq(cfg->vsock, "v");
-	refuses("kernel", "", "kernel", "the path is empty", "");
-	refuses("cpus", "0", "cpus", "'0' is not a number from 1 to 255", "");
-	refuses("cpus", "256", "cpus", "'256' is not a number from 1 to 255", "");
-	refuses("cpus", "-1", "cpus", "'-1' is not a number from 1 to 255", "");
-	refuses("cpus", "4x", "cpus", "'4x' is not a number from 1 to 255", "");
-	refuses("cpus", "", "cpus", "'' is not a number from 1 to 255", "");
-	refuses("name", "", "name", "a name has 1 to 63 characters", "");
-	refuses("name", "a b", "name", "'a b' has a character other than letters, digits, '-', '_', '.'", "");
-	refuses("name", "../x", "name", "'../x' has a character other than letters, digits, '-', '_', '.'", "");
-	refuses("name", "..", "name", "'..' does not begin with a letter, a digit or '_'", "");
-	refuses("on-reboot", "exti", "on-reboot", "unknown value 'exti'", "did you mean 'exit'?");
-	refuses("nested", "maybe", "nested", "unknown value 'maybe'", "known are: off, auto, require");
-	refuses("on-panic", "dance", "on-panic", "unknown value 'dance'", "known are: exit, stay");
-	refuses("no-defaults", "yes", "no-defaults", "'yes' is neither on nor off", "");
-	refuses("console-log", "f,timestamps", "console-log", "nothing may follow the path; found 'timestamps'",
-		"write a comma that belongs to the path twice");
-	refuses("control", "", "control", "the path is empty", "");
-	ck_assert_str_eq(cfg->kernel, "/boot/k");
-	ck_assert_str_eq(cfg->control, "s");
-	ck_assert_uint_eq(cfg->cpus, 255);
 	done();
 }
 END_TEST
@@ -533,7 +540,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { defaults, scalars, keys, sizes, memory_keys, lists, disks, consoles, debug_exit,
+	const TTest *const tests[] = { defaults, scalars, words, keys, sizes, memory_keys, lists, disks, consoles, debug_exit,
 				       long_values, together, nets, ports, nets_refused, NULL };
 
 	return test_main("config", tests);
