@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * vsock_hub.c - connections between a guest's vsock and unix sockets, on the I/O loop.
+ * vsock_hub.c - what the guest's packets do to connections, the packets it gets, and how clients come (vsock_conn.h has
+ * the connections).  On the I/O loop.
  *
  * Towards the guest nothing is stored: a connection stands in a queue while it may have something to say, and
- * vsock_hub_next() asks each in turn, so that one that never ends does not keep the others waiting.  From the guest a
- * ring per connection holds what the client does not take; its size is the credit, and a guest that sends more than that
- * loses the connection.
+ * vsock_hub_next() asks each in turn, so that one that never ends does not keep the others waiting.
  */
 #include "vsock_hub.h"
 
@@ -19,41 +18,12 @@
 #include "bits.h"
 #include "error.h"
 #include "unix_listen.h"
+#include "vsock_conn.h"
 
 #define BACKLOG    16
 #define FIRST_PORT (1u << 30) /* where we count from; no service of a host is up there */
 #define PACKET_MAX 65536u
 #define WHAT       "the vsock socket"
-
-enum { OWE_REQUEST = 1, OWE_RESPONSE = 2, OWE_RST = 4, OWE_CREDIT = 8, OWE_SHUTDOWN = 16 };
-
-/* ---- the queue of those that may have something for the guest ----------------------------------------------------- */
-
-static void enqueue(struct vsock_conn *c)
-{
-	struct vsock_hub *h = c->hub;
-
-	if (c->queued)
-		return;
-	c->queued = true;
-	h->queue[(h->queue_head + h->queue_n++) % VSOCK_CONNS] = (uint16_t)(c - h->conn);
-}
-
-static struct vsock_conn *dequeue(struct vsock_hub *h)
-{
-	struct vsock_conn *c = &h->conn[h->queue[h->queue_head]];
-
-	h->queue_head = (h->queue_head + 1) % VSOCK_CONNS;
-	h->queue_n--;
-	c->queued = false;
-	return c;
-}
-
-static void owe(struct vsock_conn *c, uint8_t what)
-{
-	c->owe |= what;
-	enqueue(c);
-}
 
 /* No more of these than fit are kept: a guest that sends so many to nowhere can wait for its own timer. */
 static void owe_stray(struct vsock_hub *h, const struct vsock_hdr *hdr)
@@ -70,206 +40,7 @@ static void wake(struct vsock_hub *h)
 		h->wake(h->wake_arg);
 }
 
-/* ---- connections -------------------------------------------------------------------------------------------------- */
-
-static void hang_up(struct vsock_conn *c)
-{
-	if (c->src.fd < 0)
-		return;
-	if (c->src.events)
-		evloop_del(c->hub->loop, &c->src);
-	c->hub->host->close(c->hub->host, c->src.fd);
-	c->src.fd = -1;
-}
-
-/* Nothing more will come of it, in either direction: the guest is told, and then it is free. */
-static void reset(struct vsock_conn *c)
-{
-	hang_up(c);
-	c->owe = 0;
-	owe(c, OWE_RST);
-}
-
-/* There is nothing more to be had of the client, or the guest wants no more. */
-static bool client_is_over(const struct vsock_conn *c)
-{
-	return (c->owe & OWE_SHUTDOWN) || (c->told & VSOCK_SHUT_SEND) || (c->heard & VSOCK_SHUT_RECV);
-}
-
-/* Watches the client for what we could do something with, and for nothing else: the loop must not spin. */
-static void watch(struct vsock_conn *c)
-{
-	uint32_t events = 0;
-
-	if (c->src.fd < 0)
-		return;
-	if (c->state == VSOCK_HELLO || (c->state == VSOCK_OPEN && !c->readable && !client_is_over(c)))
-		events |= EPOLLIN;
-	if (c->got != c->fwd)
-		events |= EPOLLOUT;
-	/* A hang-up is told of everything that is in the set, so what we want nothing of is not in it. */
-	if (!events && c->src.events) {
-		evloop_del(c->hub->loop, &c->src);
-		c->src.events = 0;
-	} else if (events && !c->src.events) {
-		c->src.events = events;
-		if (evloop_add(c->hub->loop, &c->src, NULL)) {
-			c->src.events = 0;
-			reset(c);
-		}
-	} else {
-		evloop_mod(c->hub->loop, &c->src, events);
-	}
-}
-
-static void release(struct vsock_conn *c)
-{
-	struct vsock_hub *h = c->hub;
-
-	hang_up(c);
-	if (c->got)
-		h->host->madvise(h->host, c->buf, VSOCK_BUF, MADV_DONTNEED);
-	c->state = VSOCK_FREE; /* it may still stand in the queue, where it has nothing to say */
-	c->owe = 0;
-	h->n_conns--;
-	evloop_mod(h->loop, &h->listener, EPOLLIN);
-}
-
-static void client_ready(struct evsource *src, uint32_t events);
-
-/* A free connection for the client FD, or NULL. */
-static struct vsock_conn *claim(struct vsock_hub *h, int fd, enum vsock_state state)
-{
-	for (unsigned i = 0; i < VSOCK_CONNS; i++) {
-		struct vsock_conn *c = &h->conn[i];
-		bool queued = c->queued;
-
-		if (c->state != VSOCK_FREE)
-			continue;
-		*c = (struct vsock_conn){ .src = { .fd = fd, .events = EPOLLIN, .ready = client_ready }, .hub = h,
-					  .state = state, .queued = queued, .buf = h->bufs + (size_t)i * VSOCK_BUF };
-		if (evloop_add(h->loop, &c->src, NULL)) {
-			c->state = VSOCK_FREE;
-			return NULL;
-		}
-		h->n_conns++;
-		return c;
-	}
-	return NULL;
-}
-
-static struct vsock_conn *find(struct vsock_hub *h, uint32_t guest_port, uint32_t host_port)
-{
-	for (unsigned i = 0; i < VSOCK_CONNS; i++) {
-		struct vsock_conn *c = &h->conn[i];
-
-		if (c->state >= VSOCK_ASKED && c->guest_port == guest_port && c->host_port == host_port)
-			return c;
-	}
-	return NULL;
-}
-
 /* ---- from the guest to the client --------------------------------------------------------------------------------- */
-
-/* Sends up to LEN bytes at once; how many it took, or -1 if the client is gone. */
-static ssize_t to_client(struct vsock_conn *c, const void *buf, size_t len)
-{
-	const struct host *host = c->hub->host;
-	size_t done = 0;
-
-	while (done < len) {
-		ssize_t n = host->send(host, c->src.fd, (const char *)buf + done, len - done, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n == -EINTR)
-			continue;
-		if (n == -EAGAIN)
-			break;
-		if (n <= 0)
-			return -1;
-		done += (size_t)n;
-	}
-	return (ssize_t)done;
-}
-
-/* The guest closed its end, and the client has all that was sent before. */
-static void finish(struct vsock_conn *c)
-{
-	if (c->state != VSOCK_OPEN || c->got != c->fwd || !(c->heard & VSOCK_SHUT_SEND))
-		return;
-	if (c->heard == VSOCK_SHUT_BOTH)
-		reset(c);
-	else if (c->src.fd >= 0)
-		c->hub->host->shutdown(c->hub->host, c->src.fd, SHUT_WR);
-}
-
-static void passed_on(struct vsock_conn *c, uint32_t n)
-{
-	c->fwd += n;
-	if (c->fwd - c->told_fwd >= VSOCK_BUF / 4)
-		owe(c, OWE_CREDIT);
-}
-
-/* The client takes bytes again. */
-static void drain(struct vsock_conn *c)
-{
-	while (c->got != c->fwd) {
-		uint32_t at = c->fwd % VSOCK_BUF, len = MIN(c->got - c->fwd, VSOCK_BUF - at);
-		ssize_t n = to_client(c, c->buf + at, len);
-
-		if (n < 0) {
-			reset(c);
-			return;
-		}
-		passed_on(c, (uint32_t)n);
-		if ((size_t)n < len)
-			return;
-	}
-	finish(c);
-}
-
-static void store(struct vsock_conn *c, const uint8_t *p, size_t len)
-{
-	while (len) {
-		uint32_t at = c->got % VSOCK_BUF;
-		size_t part = MIN(len, VSOCK_BUF - at);
-
-		memcpy(c->buf + at, p, part);
-		c->got += (uint32_t)part;
-		p += part;
-		len -= part;
-	}
-}
-
-/* Straight from the guest's memory while the client takes it; the rest waits in the ring, which credit says is enough. */
-static void data_from_guest(struct vsock_conn *c, uint32_t len, struct segs *data)
-{
-	bool direct = c->got == c->fwd;
-
-	if (len > data->left || len > VSOCK_BUF - (c->got - c->fwd) || c->heard & VSOCK_SHUT_SEND) {
-		reset(c);
-		return;
-	}
-	if (c->told & VSOCK_SHUT_RECV)
-		return; /* on its way when we told the guest that nobody reads any more */
-	for (unsigned i = 0; i < data->n && len; i++) {
-		const uint8_t *p = data->iov[i].iov_base;
-		size_t part = MIN(data->iov[i].iov_len, len);
-		ssize_t n = direct ? to_client(c, p, part) : 0;
-
-		if (n < 0) {
-			reset(c);
-			return;
-		}
-		len -= (uint32_t)part;
-		if (direct) {
-			c->got += (uint32_t)n;
-			passed_on(c, (uint32_t)n);
-			direct = (size_t)n == part;
-		}
-		store(c, p + n, part - (size_t)n);
-	}
-	watch(c);
-}
 
 /* The guest wants port N of the host. */
 static void request(struct vsock_hub *h, const struct vsock_hdr *hdr)
@@ -282,7 +53,7 @@ static void request(struct vsock_hub *h, const struct vsock_hdr *hdr)
 
 	snprintf(addr.sun_path + len, sizeof(addr.sun_path) - len, "_%u", le32toh(hdr->dst_port));
 	if (fd >= 0 && !host->connect(host, fd, (const struct sockaddr *)&addr, sizeof(addr)))
-		c = claim(h, fd, VSOCK_OPEN);
+		c = vsock_conn_claim(h, fd, VSOCK_OPEN);
 	if (!c) {
 		if (fd >= 0)
 			host->close(host, fd);
@@ -292,7 +63,7 @@ static void request(struct vsock_hub *h, const struct vsock_hdr *hdr)
 	c->guest_port = le32toh(hdr->src_port);
 	c->host_port = le32toh(hdr->dst_port);
 	c->peer_alloc = le32toh(hdr->buf_alloc);
-	owe(c, OWE_RESPONSE);
+	vsock_conn_owe(c, OWE_RESPONSE);
 }
 
 /* The guest took the connection that a client asked for. */
@@ -302,9 +73,9 @@ static void accepted(struct vsock_conn *c)
 	int len = snprintf(ok, sizeof(ok), "OK %u\n", c->host_port);
 
 	c->state = VSOCK_OPEN;
-	if (c->src.fd < 0 || to_client(c, ok, (size_t)len) != len)
-		reset(c);
-	watch(c);
+	if (c->src.fd < 0 || vsock_conn_write(c, ok, (size_t)len) != len)
+		vsock_conn_reset(c);
+	vsock_conn_watch(c);
 }
 
 /* What every packet of a connection tells (5.10.6.3). */
@@ -314,7 +85,7 @@ static void note_credit(struct vsock_conn *c, const struct vsock_hdr *hdr)
 	c->peer_fwd = le32toh(hdr->fwd_cnt);
 	c->asked_credit = false;
 	if (c->readable)
-		enqueue(c);
+		vsock_conn_enqueue(c);
 }
 
 static void packet(struct vsock_conn *c, const struct vsock_hdr *hdr, struct segs *data)
@@ -325,38 +96,38 @@ static void packet(struct vsock_conn *c, const struct vsock_hdr *hdr, struct seg
 		if (c->state == VSOCK_ASKED)
 			accepted(c);
 		else
-			reset(c);
+			vsock_conn_reset(c);
 		break;
 	case VSOCK_OP_SHUTDOWN:
 		c->heard |= le32toh(hdr->flags) & VSOCK_SHUT_BOTH;
 		if (c->state == VSOCK_OPEN)
-			finish(c);
+			vsock_conn_finish(c);
 		else
-			reset(c);
+			vsock_conn_reset(c);
 		break;
 	case VSOCK_OP_RW:
 		if (c->state == VSOCK_OPEN && c->src.fd >= 0)
-			data_from_guest(c, le32toh(hdr->len), data);
+			vsock_conn_pass_on(c, le32toh(hdr->len), data);
 		break;
 	case VSOCK_OP_CREDIT_UPDATE:
 		break;
 	case VSOCK_OP_CREDIT_REQUEST:
-		owe(c, OWE_CREDIT);
+		vsock_conn_owe(c, OWE_CREDIT);
 		break;
 	default: /* a second REQUEST, or none that there is */
-		reset(c);
+		vsock_conn_reset(c);
 		break;
 	}
 }
 
 void vsock_hub_receive(struct vsock_hub *h, const struct vsock_hdr *hdr, struct segs *data)
 {
-	struct vsock_conn *c = find(h, le32toh(hdr->src_port), le32toh(hdr->dst_port));
+	struct vsock_conn *c = vsock_conn_find(h, le32toh(hdr->src_port), le32toh(hdr->dst_port));
 	bool ours = le64toh(hdr->src_cid) == h->guest_cid && le64toh(hdr->dst_cid) == VSOCK_HOST_CID &&
 		    le16toh(hdr->type) == VSOCK_STREAM;
 
 	if (ours && c && le16toh(hdr->op) == VSOCK_OP_RST)
-		release(c);
+		vsock_conn_release(c);
 	else if (ours && c && !(c->owe & OWE_RST))
 		packet(c, hdr, data);
 	else if (ours && !c && le16toh(hdr->op) == VSOCK_OP_REQUEST)
@@ -385,10 +156,10 @@ static void client_ended(struct vsock_conn *c, bool gone)
 {
 	c->readable = false;
 	if (gone) {
-		hang_up(c);
+		vsock_conn_hang_up(c);
 		c->fwd = c->got;
 	}
-	owe(c, OWE_SHUTDOWN);
+	vsock_conn_owe(c, OWE_SHUTDOWN);
 }
 
 /* Takes what the client sent, as much as the guest has room and credit for.  True if there is a packet. */
@@ -398,7 +169,7 @@ static bool data_for_guest(struct vsock_conn *c, struct vsock_hdr *hdr, struct s
 	const struct host *host = c->hub->host;
 	ssize_t n;
 
-	if (!c->readable || c->state != VSOCK_OPEN || c->src.fd < 0 || client_is_over(c))
+	if (!c->readable || c->state != VSOCK_OPEN || c->src.fd < 0 || vsock_conn_is_over(c))
 		return false;
 	if (!credit || !room->left) {
 		if (credit || c->asked_credit)
@@ -438,7 +209,7 @@ static bool speak(struct vsock_conn *c, struct vsock_hdr *hdr, struct segs *room
 		return false;
 	if (c->owe & OWE_RST) {
 		fill(c, hdr, VSOCK_OP_RST, 0, 0);
-		release(c);
+		vsock_conn_release(c);
 		return true;
 	}
 	if (c->owe & OWE_REQUEST) {
@@ -449,7 +220,7 @@ static bool speak(struct vsock_conn *c, struct vsock_hdr *hdr, struct segs *room
 	if (c->owe & OWE_RESPONSE) {
 		c->owe &= (uint8_t)~OWE_RESPONSE;
 		fill(c, hdr, VSOCK_OP_RESPONSE, 0, 0);
-		watch(c);
+		vsock_conn_watch(c);
 		return true;
 	}
 	if (data_for_guest(c, hdr, room))
@@ -483,7 +254,7 @@ bool vsock_hub_next(struct vsock_hub *h, struct vsock_hdr *hdr, struct segs *roo
 	if (answer_stray(h, hdr))
 		return true;
 	while (h->queue_n) {
-		struct vsock_conn *c = dequeue(h);
+		struct vsock_conn *c = vsock_conn_dequeue(h);
 		bool spoke = speak(c, hdr, room);
 
 		if (c->state == VSOCK_FREE) {
@@ -493,8 +264,8 @@ bool vsock_hub_next(struct vsock_hub *h, struct vsock_hdr *hdr, struct segs *roo
 		}
 		/* It may have more; when it has not, it says so at its next turn. */
 		if (spoke)
-			enqueue(c);
-		watch(c);
+			vsock_conn_enqueue(c);
+		vsock_conn_watch(c);
 		if (spoke)
 			return true;
 	}
@@ -552,7 +323,7 @@ static uint32_t free_port(struct vsock_hub *h, uint32_t guest_port)
 {
 	do
 		h->next_port = h->next_port < FIRST_PORT || h->next_port == UINT32_MAX ? FIRST_PORT : h->next_port + 1;
-	while (find(h, guest_port, h->next_port));
+	while (vsock_conn_find(h, guest_port, h->next_port));
 	return h->next_port;
 }
 
@@ -564,16 +335,16 @@ static void hello(struct vsock_conn *c)
 	if (!ret)
 		return;
 	if (ret < 0 || !parse_hello(c->line, &port) || !c->hub->wake) {
-		release(c);
+		vsock_conn_release(c);
 		return;
 	}
 	c->host_port = free_port(c->hub, port);
 	c->guest_port = port;
 	c->state = VSOCK_ASKED;
-	owe(c, OWE_REQUEST);
+	vsock_conn_owe(c, OWE_REQUEST);
 }
 
-static void client_ready(struct evsource *src, uint32_t events)
+void vsock_conn_client_ready(struct evsource *src, uint32_t events)
 {
 	struct vsock_conn *c = container_of(src, struct vsock_conn, src);
 	struct vsock_hub *h = c->hub;
@@ -582,15 +353,15 @@ static void client_ready(struct evsource *src, uint32_t events)
 		hello(c);
 	} else {
 		if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) /* what is left finds out that nobody takes it */
-			drain(c);
+			vsock_conn_drain(c);
 		if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
 			c->readable = true;
-			enqueue(c);
+			vsock_conn_enqueue(c);
 		}
 	}
-	watch(c);
+	vsock_conn_watch(c);
 	wake(h);
-	watch(c); /* what the guest had no room for is not asked for again */
+	vsock_conn_watch(c); /* what the guest had no room for is not asked for again */
 }
 
 static void listener_ready(struct evsource *src, uint32_t events)
@@ -612,7 +383,7 @@ static void listener_ready(struct evsource *src, uint32_t events)
 		}
 		return;
 	}
-	if (!claim(h, fd, VSOCK_HELLO))
+	if (!vsock_conn_claim(h, fd, VSOCK_HELLO))
 		h->host->close(h->host, fd);
 }
 
@@ -657,9 +428,9 @@ void vsock_hub_attach(struct vsock_hub *h, void (*wake_fn)(void *arg), void *arg
 {
 	for (unsigned i = 0; i < VSOCK_CONNS; i++)
 		if (h->conn[i].state != VSOCK_FREE)
-			release(&h->conn[i]);
+			vsock_conn_release(&h->conn[i]);
 	while (h->queue_n)
-		dequeue(h);
+		vsock_conn_dequeue(h);
 	h->stray_n = 0;
 	h->wake = wake_fn;
 	h->wake_arg = arg;
