@@ -13,7 +13,8 @@
  *	below=KEY:MIB:S       wait until the figure KEY is at most MIB, at most S seconds
  *	idle=PERCENT:S        wait until no more is resident than PERCENT beyond what the guest does not call free, at most
  *	                      S seconds; print how long it took as "idle_ms=MS"
- *	random=S:SEED         for S seconds set sizes from the minimum up, trim and read figures, at random
+ *	random=S:SEED[:TEXT]  for S seconds, or until TEXT appears, set sizes from the minimum up, trim and read figures, at
+ *	                      random
  *	pause=MS              let time pass
  *	end                   wait for the guest's end
  *
@@ -267,12 +268,13 @@ static bool at_random(struct steer *s, const char *arg)
 	unsigned seed;
 	uint64_t end;
 	unsigned sets = 0, trims = 0;
+	char text[32] = "";
 
-	if (sscanf(arg, "%lu:%u", &seconds, &seed) != 2)
+	if (sscanf(arg, "%lu:%u:%31s", &seconds, &seed, text) < 2)
 		return false;
 	end = now_ms() + seconds * 1000;
 	tvmm_vm_memory(s->vm, &m);
-	while (now_ms() < end) {
+	while (now_ms() < end && !(text[0] && strstr(s->text, text))) {
 		unsigned long span = (m.configured - m.min) >> MIB_SHIFT, r = (unsigned long)rand_r(&seed);
 		char size[32];
 		bool good = true;
