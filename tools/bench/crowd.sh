@@ -63,7 +63,7 @@ crowd_turns() {
 # crowd_end - power off; sets crowd_ok (guests that ended well, with every byte right), crowd_kills (by the host),
 # crowd_ooms (kills inside guests), crowd_peak (MiB) and leaves nothing running.
 crowd_end() {
-	local v
+	local v ooms
 	for ((v = 0; v < crowd_size; v++)); do
 		if kill -0 "${crowd_pid[v]}" 2>/dev/null; then
 			# shellcheck disable=SC2016
@@ -73,7 +73,9 @@ crowd_end() {
 	crowd_ok=0 crowd_ooms=0
 	for ((v = 0; v < crowd_size; v++)); do
 		wait "${crowd_pid[v]}" && ! grep -q -e WRONG -e 'wrong=[1-9]' "crowd.out$v" && crowd_ok=$((crowd_ok + 1))
-		crowd_ooms=$((crowd_ooms + $(tr -d '\r' <"crowd.out$v" | sed -n 's/^ooms=//p' | tail -n 1 || echo 0)))
+		# One that was killed told nothing.
+		ooms=$(tr -d '\r' <"crowd.out$v" | sed -n 's/^ooms=//p' | tail -n 1)
+		crowd_ooms=$((crowd_ooms + ${ooms:-0}))
 	done
 	crowd_kills=$(awk '$1 == "oom_kill" { print $2 }' "$GROUP/memory.events")
 	crowd_peak=$(($(cat "$GROUP/memory.peak") >> 20))
