@@ -73,6 +73,7 @@ struct disk {
 
 	/* The engine's own: the flushes that one fdatasync is under way for, and those that have to wait for the next. */
 	struct disk_io *flushing, *flush_next;
+	unsigned cold; /* so many operations more are not tried by a visitor: one lately had to wait */
 };
 
 /* Does what IO says, now, on this thread, with the functions above. */

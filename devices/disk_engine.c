@@ -19,6 +19,9 @@
 
 #define STACK   0x40000
 #define WAIT_MS 2
+/* A visitor copies no more than this at a time, and after a miss looks away for so many operations. */
+#define VISIT_BYTES KIB(256)
+#define COLD        32
 
 static void list_init(struct disk_list *l)
 {
@@ -31,6 +34,16 @@ static void list_add(struct disk_list *l, struct disk_io *io)
 	io->next = NULL;
 	*l->tail = io;
 	l->tail = &io->next;
+}
+
+/* Moves all of B to the end of A. */
+static void list_join(struct disk_list *a, struct disk_list *b)
+{
+	if (!b->head)
+		return;
+	*a->tail = b->head;
+	a->tail = b->tail;
+	list_init(b);
 }
 
 /* The first, or NULL. */
@@ -188,6 +201,11 @@ static void start(struct disk_engine *e, struct disk_io *io, bool alone)
 		finish(e, io, -EIO);
 		return;
 	}
+	/* Nothing to wait for, and nothing to keep a thread or the kernel's for. */
+	if (io->op == DISK_FLUSH && d->in_memory) {
+		finish(e, io, disk_run(d, io));
+		return;
+	}
 	/* One alone is fastest by the system call itself; of many, io_uring does the same for all in one call. */
 	if (transfer && d->ops->try && (alone || d->in_memory || !e->has_uring)) {
 		int ret = d->ops->try(d, io);
@@ -199,6 +217,46 @@ static void start(struct disk_engine *e, struct disk_io *io, bool alone)
 	}
 	if (d->fd < 0 || (transfer ? disk_must_copy(d, io) : io->op != DISK_FLUSH) || !e->has_uring || !disk_uring_add(&e->uring, io))
 		to_thread(e, io);
+}
+
+static bool done_in_visit(struct disk_engine *e, struct disk_io *io)
+{
+	struct disk *d = io->disk;
+	bool transfer = io->op == DISK_READ || io->op == DISK_WRITE;
+	int ret;
+
+	if (io->op == DISK_FLUSH && d->in_memory) {
+		finish(e, io, disk_run(d, io));
+		return true;
+	}
+	if (!transfer || !d->ops->try || io->len > VISIT_BYTES || atomic_load(&d->failed))
+		return false;
+	if (d->cold) {
+		d->cold--;
+		return false;
+	}
+	ret = d->ops->try(d, io);
+	if (ret == -EAGAIN)
+		d->cold = COLD;
+	else
+		finish(e, io, ret);
+	return ret != -EAGAIN;
+}
+
+static void dispatch_visit(struct disk_engine *e)
+{
+	struct disk_io *io = e->batch.head, *next;
+	struct disk_list rest;
+
+	list_init(&e->batch);
+	list_init(&rest);
+	for (; io; io = next) {
+		next = io->next;
+		if (!done_in_visit(e, io))
+			list_add(&rest, io);
+	}
+	list_join(&rest, &e->batch); /* what those that are done have led to */
+	list_join(&e->batch, &rest);
 }
 
 static void dispatch(struct disk_engine *e)
@@ -239,10 +297,15 @@ void disk_kick(struct disk_engine *e)
 		return;
 	e->at_work = true;
 	do {
-		dispatch(e);
+		if (e->loop->visited)
+			dispatch_visit(e);
+		else
+			dispatch(e);
 		call_after(e);
-	} while (e->batch.head || e->after);
+	} while (e->after || (e->batch.head && !e->loop->visited));
 	e->at_work = false;
+	if (e->batch.head)
+		evbell_ring(&e->bell);
 }
 
 void disk_reap(struct disk_engine *e)

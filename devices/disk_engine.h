@@ -62,7 +62,10 @@ void disk_engine_fini(struct disk_engine *e);
 
 /* Adds IO to the batch.  IO is the engine's until its done(). */
 void disk_submit(struct disk_engine *e, struct disk *d, struct disk_io *io);
-/* Sends the batch on its way.  Some of it may be done when this returns. */
+/*
+ * Sends the batch on its way.  Some of it may be done when this returns.  A visitor of the loop (evloop_visit) does what
+ * needs no waiting, and leaves the rest to the loop's thread: an io_uring belongs to one, and may be slow to submit to.
+ */
 void disk_kick(struct disk_engine *e);
 /* Tells whoever waits what is done by now; does not wait. */
 void disk_reap(struct disk_engine *e);

@@ -52,6 +52,11 @@ struct virtio_class {
 	/* Of what follows, notify alone must be there. */
 	bool sync_notify;      /* queues are worked on inside the vCPU's exit: no ioeventfd */
 	/*
+	 * Queues are worked on inside the vCPU's exit while the loop sleeps (evloop_visit): no ioeventfd.  notify() then may
+	 * not wait, and leaves what has to.
+	 */
+	bool visit_notify;
+	/*
 	 * The driver is ready: the queues it enabled are live.  Loop thread (or, with sync_notify, vCPU under the lock).
 	 * The core then calls notify for each live queue, since a driver may have offered buffers before.
 	 */

@@ -21,10 +21,14 @@
 #include <sys/epoll.h>
 #include "bits.h"
 #include "segs.h"
+#include "virtio_blk_config.h"
 
 #define QUEUE_SIZE 256
 #define BATCH      32 /* requests a turn; then other devices have theirs */
-#define SECTOR     512
+#define BATCH_VISIT 8 /* the same for a vCPU */
+#define SPIN_NS     20000u   /* the thread that looks does not sleep before nothing came for so long ... */
+#define SPIN_MAX_NS 1000000u /* ... but after this, others have their turn */
+#define SECTOR     VIRTIO_BLK_SECTOR
 
 #define F_SEG_MAX  BIT_ULL(2)
 #define F_RO       BIT_ULL(5)
@@ -34,9 +38,6 @@
 #define F_MQ       BIT_ULL(12)
 #define F_DISCARD  BIT_ULL(13)
 #define F_ZEROES   BIT_ULL(14)
-
-/* What the host's page cache works with: a write of less may cost it a read. */
-#define PHYSICAL_BLOCK 4096
 
 enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_ZEROES = 13 };
 enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
@@ -56,29 +57,6 @@ static_assert(sizeof(struct blk_range) == 16, "virtio 1.2, 5.2.6");
 
 #define RANGE_UNMAP BIT(0)
 
-/* Bounds on the work of one request: holes cost the host little, zeroes may have to be written. */
-#define DISCARD_RANGES  16
-#define DISCARD_SECTORS (1u << 22) /* of each: 2 GiB */
-#define ZEROES_SECTORS  (1u << 16) /* of the one range: 32 MiB */
-
-/* struct virtio_blk_config (5.2.4), up to write_zeroes_may_unmap. */
-struct blk_config {
-	uint64_t capacity; /* in sectors of 512 bytes */
-	uint32_t size_max, seg_max;
-	uint16_t cylinders;
-	uint8_t heads, sectors;
-	uint32_t blk_size;
-	uint8_t physical_block_exp, alignment_offset; /* logical blocks in a physical one: their number's logarithm */
-	uint16_t min_io_size;
-	uint32_t opt_io_size;
-	uint8_t writeback, unused;
-	uint16_t num_queues;
-	uint32_t max_discard_sectors, max_discard_seg, discard_sector_alignment;
-	uint32_t max_write_zeroes_sectors, max_write_zeroes_seg;
-	uint8_t write_zeroes_may_unmap, unused1[3];
-};
-static_assert(offsetof(struct blk_config, unused1) == 57, "virtio 1.2, 5.2.4");
-
 static struct virtio_blk *to_blk(struct virtio_dev *dev)
 {
 	return container_of(dev, struct virtio_blk, dev);
@@ -94,7 +72,7 @@ struct blk_slot {
 	uint32_t written;   /* if it ends well */
 	uint32_t type;
 	uint16_t n_ranges, range; /* of discard and write zeroes: how many, and which is under way */
-	struct blk_range ranges[DISCARD_RANGES];
+	struct blk_range ranges[VIRTIO_BLK_DISCARD_RANGES];
 	struct virtq_req req;
 };
 
@@ -220,7 +198,7 @@ static uint8_t range_status(const struct virtio_blk *b, uint32_t type, const str
 	/* Unknown flags, and unmap where it means nothing, are unsupported (5.2.6.2). */
 	if (flags & ~(type == T_ZEROES ? RANGE_UNMAP : 0u))
 		return S_UNSUPP;
-	if (sectors > (type == T_ZEROES ? ZEROES_SECTORS : DISCARD_SECTORS) ||
+	if (sectors > (type == T_ZEROES ? VIRTIO_BLK_ZEROES_SECTORS : VIRTIO_BLK_DISCARD_SECTORS) ||
 	    !range_ok(b, le64toh(r->sector), (uint64_t)sectors * SECTOR, &off))
 		return S_IOERR;
 	return S_OK;
@@ -230,7 +208,7 @@ static uint8_t range_status(const struct virtio_blk *b, uint32_t type, const str
 static bool do_ranges(struct blk_slot *s, struct segs *out, uint8_t *status)
 {
 	struct virtio_blk *b = s->b;
-	size_t n = out->left / sizeof(s->ranges[0]), max = s->type == T_ZEROES ? 1 : DISCARD_RANGES;
+	size_t n = out->left / sizeof(s->ranges[0]), max = s->type == T_ZEROES ? 1 : VIRTIO_BLK_DISCARD_RANGES;
 	bool short_or_long = !n || n > max || out->left % sizeof(s->ranges[0]);
 
 	*status = S_UNSUPP;
@@ -326,44 +304,151 @@ static bool must_wait(struct virtio_blk *b, unsigned q, uint64_t now)
 	return true;
 }
 
-static void take_requests(struct virtio_blk *b, unsigned q)
+/*
+ * Starts up to MAX requests, *N so far.  True: the queue is empty.  False: there may be more; somebody will come for them,
+ * unless *N is MAX.
+ */
+static bool take_requests(struct virtio_blk *b, unsigned q, unsigned max, unsigned *n)
 {
-	struct virtio_dev *dev = &b->dev;
-	struct virtq *vq = &dev->queue[q].vq;
+	struct virtq *vq = &b->dev.queue[q].vq;
 	uint64_t now = now_if_limited(b);
-	unsigned n = 0;
 
-	do {
-		vq_notify_off(vq);
-		for (;;) {
-			struct blk_slot *s;
+	for (;;) {
+		struct blk_slot *s;
 
-			if (must_wait(b, q, now))
-				return;
-			if (!b->n_free) {
-				b->starved |= BIT(q);
-				return;
-			}
-			s = &b->slots[b->free[b->n_free - 1]];
-			s->b = b;
-			if (vq_pop(vq, &s->req) != 1)
-				break;
-			if (!handle(s, q, now)) {
-				virtio_break(dev, "request %u has no room for a status", s->req.head);
-				return;
-			}
-			if (++n == BATCH) {
-				virtio_again(dev, q);
-				return;
-			}
+		if (must_wait(b, q, now))
+			return false;
+		if (!b->n_free) {
+			b->starved |= BIT(q);
+			return false;
 		}
-	} while (vq_notify_on(vq));
+		if (*n == max)
+			return false;
+		s = &b->slots[b->free[b->n_free - 1]];
+		s->b = b;
+		if (vq_pop(vq, &s->req) != 1)
+			return true;
+		if (!handle(s, q, now)) {
+			virtio_break(&b->dev, "request %u has no room for a status", s->req.head);
+			return false;
+		}
+		++*n;
+	}
+}
+
+static void come_again(struct virtio_blk *b, unsigned q)
+{
+	b->again |= BIT(q);
+	virtio_again(&b->dev, q);
 }
 
 static void blk_work(struct virtio_blk *b, unsigned q)
 {
-	take_requests(b, q);
+	struct virtq *vq = &b->dev.queue[q].vq;
+	unsigned n = 0, max = b->dev.loop->visited ? BATCH_VISIT : BATCH;
+
+	do
+		vq_notify_off(vq);
+	while (take_requests(b, q, max, &n) && vq_notify_on(vq));
+	if (n == max)
+		come_again(b, q);
 	disk_kick(b->engine);
+}
+
+/* ---- pace --------------------------------------------------------------------------------------------------------- */
+
+static uint64_t now_ns(const struct virtio_blk *b)
+{
+	return b->dev.loop->host->now_ns(b->dev.loop->host);
+}
+
+/* Leaves notifications of queue Q off for WAIT.  False: there is no timer to rely on. */
+static bool look_later(struct virtio_blk *b, unsigned q, uint64_t now, uint64_t wait)
+{
+	const struct host *h = b->dev.loop->host;
+
+	if (!b->look_ns || now + wait < b->look_ns) {
+		if (h->timerfd_set(h, b->look.fd, now + wait, 0) < 0)
+			return false;
+		b->look_ns = now + wait;
+	}
+	b->quiet |= BIT(q);
+	return true;
+}
+
+/* Serves queue Q until it is empty, and if there is a CPU to spare, until it has been so for a while; how many there were. */
+static unsigned serve(struct virtio_blk *b, unsigned q, bool *more)
+{
+	uint64_t begin = now_ns(b), last = begin, now = begin;
+	unsigned sum = 0;
+
+	do {
+		unsigned n = 0;
+
+		take_requests(b, q, BATCH, &n);
+		disk_kick(b->engine);
+		now = now_ns(b);
+		last = n ? now : last;
+		sum += n;
+	} while (now - last < b->spin_ns && now - begin < SPIN_MAX_NS);
+	*more = b->spin_ns && now - last < b->spin_ns;
+	return sum;
+}
+
+/* One look at queue Q, whose notifications are off, and on to the next or back to them. */
+static void look(struct virtio_blk *b, unsigned q)
+{
+	struct virtq *vq = &b->dev.queue[q].vq;
+	uint64_t wait;
+	bool more;
+
+	if (!vq->live || vq->broken)
+		return;
+	wait = pace_looked(&b->pace[q], serve(b, q, &more));
+	if (more)
+		come_again(b, q);
+	else if (!wait || b->spin_ns || !look_later(b, q, now_ns(b), wait))
+		blk_work(b, q);
+}
+
+static void look_ready(struct evsource *src, uint32_t events)
+{
+	struct virtio_blk *b = container_of(src, struct virtio_blk, look);
+	uint32_t quiet = b->quiet;
+
+	b->quiet = 0;
+	b->look_ns = 0;
+	for (; quiet; quiet &= quiet - 1)
+		look(b, (unsigned)__builtin_ctz(quiet));
+}
+
+static void blk_notify(struct virtio_dev *dev, unsigned q)
+{
+	struct virtio_blk *b = to_blk(dev);
+	bool again = b->again & BIT(q), deep = pace_is_deep(&b->pace[q]);
+
+	if (b->quiet & BIT(q))
+		return;
+	if (b->spin_ns && deep) {
+		/* The loop's thread, while the guest goes on. */
+		if (dev->loop->visited && !again)
+			come_again(b, q);
+		if (dev->loop->visited)
+			return;
+		b->again &= ~BIT(q);
+		look(b, q);
+		return;
+	}
+	b->again &= ~BIT(q);
+	if (b->look.fd >= 0 && !again) {
+		uint64_t now = now_ns(b), wait = pace_notified(&b->pace[q], now);
+
+		if (wait && look_later(b, q, now, wait)) {
+			vq_notify_off(&dev->queue[q].vq);
+			return;
+		}
+	}
+	blk_work(b, q);
 }
 
 static void limit_over(struct evsource *src, uint32_t events)
@@ -380,11 +465,6 @@ static void limit_over(struct evsource *src, uint32_t events)
 		blk_work(b, (unsigned)__builtin_ctz(queues));
 }
 
-static void blk_notify(struct virtio_dev *dev, unsigned q)
-{
-	blk_work(to_blk(dev), q);
-}
-
 /* ---- reset -------------------------------------------------------------------------------------------------------- */
 
 static void blk_activate(struct virtio_dev *dev)
@@ -397,7 +477,8 @@ static void blk_reset(struct virtio_dev *dev)
 	struct virtio_blk *b = to_blk(dev);
 
 	b->stopping = true;
-	b->to_signal = b->starved = b->limited = 0;
+	b->to_signal = b->starved = b->limited = b->quiet = b->again = 0;
+	memset(b->pace, 0, sizeof(b->pace));
 }
 
 struct settling {
@@ -427,76 +508,50 @@ static bool blk_settle(struct virtio_dev *dev, unsigned limit_ms)
 	}
 }
 
-/* ---- configuration ------------------------------------------------------------------------------------------------ */
-
-static uint8_t physical_exp(uint32_t block_size)
-{
-	uint8_t exp = 0;
-
-	while ((uint64_t)block_size << exp < PHYSICAL_BLOCK)
-		exp++;
-	return exp;
-}
-
-static void blk_config_read(struct virtio_dev *dev, unsigned off, void *buf, unsigned len)
-{
-	const struct virtio_blk *b = to_blk(dev);
-	const struct blk_config c = {
-		.capacity = htole64(b->capacity),
-		.seg_max = htole32(VIRTQ_MAX_SEGS - 2), /* header and status */
-		.blk_size = htole32(b->disk->block_size),
-		.physical_block_exp = physical_exp(b->disk->block_size),
-		.num_queues = htole16(dev->n_queues > 1 ? (uint16_t)dev->n_queues : 0),
-		.max_discard_sectors = htole32(DISCARD_SECTORS),
-		.max_discard_seg = htole32(DISCARD_RANGES),
-		.discard_sector_alignment = htole32(PHYSICAL_BLOCK / SECTOR),
-		.max_write_zeroes_sectors = htole32(ZEROES_SECTORS),
-		.max_write_zeroes_seg = htole32(1),
-		.write_zeroes_may_unmap = 1,
-	};
-
-	memcpy(buf, (const char *)&c + off, len);
-}
-
-void virtio_blk_resized(struct virtio_blk *b)
-{
-	uint64_t capacity = b->disk->size / SECTOR;
-
-	pthread_mutex_lock(&b->dev.lock);
-	if (b->capacity != capacity) {
-		b->capacity = capacity;
-		virtio_config_changed_locked(&b->dev);
-	}
-	pthread_mutex_unlock(&b->dev.lock);
-}
-
 static const struct virtio_class blk_class = {
 	.name = "virtio-blk",
 	.device_id = 2,
 	.pci_class = 0x010000, /* SCSI storage, as other machines have it */
+	.visit_notify = true,
 	.activate = blk_activate,
 	.reset = blk_reset,
 	.settle = blk_settle,
 	.notify = blk_notify,
-	.config_read = blk_config_read,
+	.config_read = virtio_blk_config_read,
 };
 
-static int make_timer(struct virtio_blk *b, struct evloop *loop, struct tvmm_error *err)
+static int make_timer(struct evsource *src, struct evloop *loop, uint32_t events, void (*ready)(struct evsource *, uint32_t),
+		      struct tvmm_error *err)
 {
-	int fd = ratelimit_is_set(&b->limit) ? loop->host->timerfd(loop->host) : -1, ret;
+	int fd = loop->host->timerfd(loop->host), ret;
 
-	b->timer = (struct evsource){ .fd = -1 };
-	if (!ratelimit_is_set(&b->limit))
-		return 0;
 	if (fd < 0)
 		return err_set(err, TVMM_E_HOST, -fd, NULL, "cannot create a timer");
-	b->timer = (struct evsource){ .fd = fd, .events = EPOLLIN, .ready = limit_over };
-	ret = evloop_add(loop, &b->timer, err);
+	*src = (struct evsource){ .fd = fd, .events = events, .ready = ready };
+	ret = evloop_add(loop, src, err);
 	if (ret) {
 		loop->host->close(loop->host, fd);
-		b->timer.fd = -1;
+		src->fd = -1;
 	}
 	return ret;
+}
+
+static void drop_timer(struct evsource *src, struct evloop *loop)
+{
+	if (src->fd < 0)
+		return;
+	evloop_del(loop, src);
+	loop->host->close(loop->host, src->fd);
+	src->fd = -1;
+}
+
+static int make_timers(struct virtio_blk *b, struct evloop *loop, struct tvmm_error *err)
+{
+	b->timer.fd = b->look.fd = -1;
+	if (ratelimit_is_set(&b->limit))
+		return make_timer(&b->timer, loop, EPOLLIN, limit_over, err);
+	/* At its edge: it is set anew each time, and never read. */
+	return b->engine ? make_timer(&b->look, loop, EPOLLIN | EPOLLET, look_ready, err) : 0;
 }
 
 int virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, const struct virtio_blk_opts *o,
@@ -506,12 +561,13 @@ int virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, c
 			    (o->queues > 1 ? F_MQ : 0);
 	int ret;
 
-	*b = (struct virtio_blk){ .disk = disk, .engine = o->engine, .capacity = disk->size / SECTOR, .limit = o->limit };
+	*b = (struct virtio_blk){ .disk = disk, .engine = o->engine, .capacity = disk->size / SECTOR, .limit = o->limit,
+				  .spin_ns = o->spare_cpu ? SPIN_NS : 0 };
 	/* A megabyte, of which only what is used is ever touched. */
 	b->slots = calloc(VIRTIO_BLK_SLOTS, sizeof(*b->slots));
 	if (!b->slots)
 		return err_set(err, TVMM_E_MEMORY, ENOMEM, name, "out of memory");
-	ret = make_timer(b, loop, err);
+	ret = make_timers(b, loop, err);
 	if (ret) {
 		free(b->slots);
 		b->slots = NULL;
@@ -521,7 +577,7 @@ int virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, c
 	for (unsigned i = 0; i < VIRTIO_BLK_SLOTS; i++)
 		b->free[b->n_free++] = (uint16_t)(VIRTIO_BLK_SLOTS - 1 - i);
 	memcpy(b->serial, o->serial, strnlen(o->serial, sizeof(b->serial)));
-	virtio_init(&b->dev, &blk_class, name, o->queues, QUEUE_SIZE, sizeof(struct blk_config), features, mem, loop, log);
+	virtio_init(&b->dev, &blk_class, name, o->queues, QUEUE_SIZE, VIRTIO_BLK_CONFIG_LEN, features, mem, loop, log);
 	return 0;
 }
 
@@ -534,10 +590,8 @@ void virtio_blk_fini(struct virtio_blk *b)
 		virtio_set_status(&b->dev, 0);
 	while (!virtio_is_quiet(&b->dev));
 	virtio_fini(&b->dev);
-	if (b->timer.fd >= 0) {
-		evloop_del(b->dev.loop, &b->timer);
-		b->dev.loop->host->close(b->dev.loop->host, b->timer.fd);
-	}
+	drop_timer(&b->timer, b->dev.loop);
+	drop_timer(&b->look, b->dev.loop);
 	free(b->slots);
 	b->slots = NULL;
 }

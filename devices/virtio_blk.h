@@ -7,6 +7,7 @@
 
 #include "disk.h"
 #include "disk_engine.h"
+#include "pace.h"
 #include "ratelimit.h"
 #include "virtio.h"
 
@@ -32,16 +33,23 @@ struct virtio_blk {
 	struct disk_after after;
 	struct ratelimit limit;
 	struct evsource timer; /* when the limit lets the next request through; fd -1: there is no limit */
+	struct pace pace[VIRTIO_MAX_QUEUES];
+	uint32_t quiet;        /* queues whose notifications are off: the next look is the timer's */
+	uint32_t again;        /* queues that were left with more in them, and come again by their own bells */
+	uint64_t look_ns;      /* when the timer comes next for them; 0: it does not */
+	uint64_t spin_ns;      /* how long the loop's thread waits for more with open eyes; 0: it sleeps, somebody needs its CPU */
+	struct evsource look;  /* fd -1: there is no engine, or a limit sets the pace */
 };
 
 struct virtio_blk_opts {
 	const char *serial;         /* up to 20 bytes, may be empty */
 	struct disk_engine *engine; /* may be NULL */
 	unsigned queues;            /* 1 .. VIRTIO_MAX_QUEUES */
+	bool spare_cpu;             /* the host has more CPUs than the machine: the loop's thread may spin for a moment */
 	struct ratelimit limit;
 };
 
-/* Allocates; with a limit, it makes a timer on the loop. */
+/* Allocates, and makes a timer on the loop: the limit's, or else, with an engine, one for the pace. */
 int virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, const struct virtio_blk_opts *o,
 		    const struct gmem *mem, struct evloop *loop, struct log *log, struct tvmm_error *err);
 /* The disk has another size, perhaps: the driver is told.  On the loop. */

@@ -276,6 +276,18 @@ static uint64_t bar_read(void *arg, uint64_t off, unsigned size)
 	}
 }
 
+static void bell_rung(struct evbell *b)
+{
+	struct virtio_pci *vp = b->arg;
+
+	virtio_notify(vp->dev, (uint32_t)(b - vp->bell));
+}
+
+static void visit(void *arg)
+{
+	bell_rung(arg);
+}
+
 /* The place says which queue; the value, by specification its number too, is not needed (4.1.5.2). */
 static void notify(struct virtio_pci *vp, uint64_t reg)
 {
@@ -285,7 +297,7 @@ static void notify(struct virtio_pci *vp, uint64_t reg)
 		return;
 	if (vp->dev->cls->sync_notify)
 		virtio_notify(vp->dev, (uint32_t)q);
-	else
+	else if (!vp->dev->cls->visit_notify || !evloop_visit(vp->dev->loop, visit, &vp->bell[q]))
 		evbell_ring(&vp->bell[q]);
 }
 
@@ -365,13 +377,6 @@ static void init_func(struct virtio_pci *vp, struct pci *pci, unsigned slot, uin
 	/* One vector for each queue and one for the configuration. */
 	pci_msix_init(&vp->msix, &vp->func, sink, dev->n_queues + 1, BAR, VIRTIO_PCI_MSIX_OFF, VIRTIO_PCI_PBA_OFF);
 	vp->func.cfg_written = cfg_written;
-}
-
-static void bell_rung(struct evbell *b)
-{
-	struct virtio_pci *vp = b->arg;
-
-	virtio_notify(vp->dev, (uint32_t)(b - vp->bell));
 }
 
 static void again(struct virtio_dev *dev, unsigned q)
