@@ -20,6 +20,7 @@ struct pace {
 	uint64_t last_ns; /* of the last notification */
 	uint32_t gap_ns;  /* smoothed distance of notifications */
 	uint32_t wait_ns; /* not 0: notifications are off, the next look comes so long after the last */
+	uint32_t poor;    /* looks in a row that found few */
 	uint32_t since_try, patience; /* notifications since the last try; how many before the next */
 };
 

@@ -64,7 +64,7 @@ START_TEST(shallow)
 
 		ck_assert_uint_gt(o.delayed, 0); /* it does look from time to time */
 		ck_assert_uint_lt(o.delayed * 500, o.requests);
-		ck_assert_uint_lt(o.ns, 100000 * 10 * US * 102 / 100);
+		ck_assert_uint_lt(o.ns, 100000 * 10 * US * 103 / 100);
 	}
 }
 END_TEST
@@ -96,8 +96,8 @@ START_TEST(pauses)
 		ck_assert_uint_eq(pace_notified(&p, now), 0);
 	for (unsigned i = 0; i < 100000; i++, now += 1900 * US) {
 		wait = pace_notified(&p, now);
-		ck_assert_uint_le(wait, 2000 * US);
-		if (wait)
+		ck_assert_uint_le(wait, 8000 * US);
+		if (wait && pace_looked(&p, 1))
 			ck_assert_uint_eq(pace_looked(&p, 1), 0);
 	}
 }
