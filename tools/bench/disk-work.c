@@ -4,7 +4,7 @@
  *
  * Does each JOB (default: all) for so many seconds on DEVICE, past the page cache where that can be, with Linux's native
  * asynchronous I/O: one request a call, as fio has it by default, and whatever is done taken in one call.  "begin NAME" and
- * "end NAME ios=N us=N mean=N p50=N p99=N" (nanoseconds of latency) come PAUSE_MS after and before anything else is done, so
+ * "end NAME ios=N us=N mean=N p50=N p99=N" (nanoseconds of latency) come PAUSE_MS after and twice that before anything else is done, so
  * that whoever counts from outside has time to.  A job "fsync" is a write and an fdatasync, the latency of both together.
  */
 #include <errno.h>
@@ -166,6 +166,7 @@ static void run(const struct job *j, unsigned seconds, unsigned pause_ms)
 	if (!n)
 		fail("nothing was done");
 	printf("end %s ios=%lu us=%lu mean=%lu p50=%u p99=%u\n", j->name, n, ns / 1000, sum / n_took, took[n_took / 2], took[n_took * 99 / 100]);
+	nanosleep(&pause, NULL);
 	nanosleep(&pause, NULL);
 }
 
