@@ -49,8 +49,10 @@ static unsigned run_file(const char *path)
 		exit(99);
 	}
 	do {
-		buf = realloc(buf, len + 4096);
-		FUZZ_ASSERT(buf);
+		uint8_t *more = realloc(buf, len + 4096);
+
+		FUZZ_ASSERT(more);
+		buf = more;
 		got = fread(buf + len, 1, 4096, f);
 		len += got;
 	} while (got);
