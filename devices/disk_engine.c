@@ -66,8 +66,10 @@ static void flushed(struct disk_engine *e, struct disk *d, int ret)
 {
 	struct disk_io *io = d->flushing, *next;
 
-	if (ret)
+	if (ret) {
 		atomic_store(&d->failed, true);
+		ret = -EIO; /* whatever the host called it: what was written may be lost */
+	}
 	d->flushing = d->flush_next;
 	d->flush_next = NULL;
 	if (d->flushing)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * test_disk_engine.c - operations that end in any order, each once; every fault of the backend under io_uring and under
- * threads; flushes that are gathered, and never answered by an fdatasync that began before they came.
+ * test_disk_engine.c - operations that end in any order, each once; every call of the backend fails in its turn, under
+ * io_uring, whose completions are changed, and under threads; flushes that are gathered, and never answered by an fdatasync that began before they came.
  *
  * Tests run twice: with io_uring (where this machine allows it) and with a host that refuses it.
  */
@@ -45,7 +45,15 @@ struct rig {
 	_Atomic size_t max_io;
 	_Atomic unsigned syncs, hold; /* hold: fdatasync waits until this is 0 */
 	unsigned n_done;
+	/* From all calls that do I/O, and all that a ring completes, this one in turn gives FAULT; 0: none does. */
+	_Atomic int fault_at, fault;
 };
+
+/* FAULT, a negative error or how many bytes are done at most, if it is this one's turn; else 0. */
+static int fault(struct rig *r)
+{
+	return atomic_load(&r->fault_at) > 0 && atomic_fetch_sub(&r->fault_at, 1) == 1 ? atomic_load(&r->fault) : 0;
+}
 
 static int f_uring_setup(const struct host *h, unsigned n, struct io_uring_params *p)
 {
@@ -170,6 +178,112 @@ static bool is_block(const struct op *o, uint32_t b)
 			return false;
 	return true;
 }
+
+/* ---- every call fails in its turn ---- */
+
+#define FAULTY_IO(name)                                                                                              \
+	static ssize_t faulty_##name(const struct host *h, int fd, const struct iovec *iov, int n, off_t off)       \
+	{                                                                                                           \
+		int f = fault(h->ctx);                                                                              \
+		struct iovec v = { iov->iov_base, MIN(iov->iov_len, (size_t)MAX(f, 0)) };                           \
+                                                                                                                    \
+		return f < 0 ? f : f ? host_linux()->name(h, fd, &v, 1, off) : host_linux()->name(h, fd, iov, n, off); \
+	}
+FAULTY_IO(preadv)
+FAULTY_IO(pwritev)
+
+static int faulty_fdatasync(const struct host *h, int fd)
+{
+	int f = fault(h->ctx);
+
+	return f < 0 ? f : host_linux()->fdatasync(h, fd);
+}
+
+static int faulty_fallocate(const struct host *h, int fd, int mode, off_t off, off_t len)
+{
+	int f = fault(h->ctx);
+
+	return f < 0 ? f : host_linux()->fallocate(h, fd, mode, off, len);
+}
+
+/* All that is submitted is done when this returns, and what the kernel says of it is changed. */
+static int faulty_uring_enter(const struct host *h, int fd, unsigned n, unsigned wait, unsigned flags)
+{
+	struct rig *r = h->ctx;
+	struct disk_uring *u = &r->e.uring;
+	int ret = host_linux()->uring_enter(h, fd, n, n, flags | IORING_ENTER_GETEVENTS);
+	unsigned tail = __atomic_load_n(u->cq_tail, __ATOMIC_ACQUIRE);
+
+	for (unsigned i = *u->cq_head; i != tail; i++) {
+		struct io_uring_cqe *c = &u->cqes[i & u->cq_mask];
+		int f = fault(r);
+
+		if (f)
+			c->res = f < 0 ? f : MIN(c->res, f);
+	}
+	return ret;
+}
+
+/* One operation of kind OP whose AT-th call, of those that do I/O, gives FAULT.  False: there were not so many. */
+static bool one_fault(int how, enum disk_op op, int at, int what)
+{
+	struct rig *r = rig_new(how);
+	struct op *o = calloc(2, sizeof(*o));
+	bool came;
+
+	r->h.preadv = faulty_preadv;
+	r->h.pwritev = faulty_pwritev;
+	r->h.fdatasync = faulty_fdatasync;
+	r->h.fallocate = faulty_fallocate;
+	r->h.uring_enter = faulty_uring_enter;
+	/* The ring is there, and two are more than one can do by itself. */
+	submit(r, &o[0], DISK_READ, 3);
+	submit(r, &o[1], DISK_READ, 4);
+	disk_kick(&r->e);
+	wait_for(r, o, 2);
+	memcpy(o[0].buf, o[1].buf, 4096);
+	r->fault = what;
+	r->fault_at = at;
+	submit(r, &o[0], op, op == DISK_READ ? 9 : 8);
+	disk_kick(&r->e);
+	wait_for(r, o, 1);
+	came = r->fault_at == 0;
+	r->fault_at = 0;
+	ck_assert_uint_eq(o[0].done, 1);
+	/* Interruptions and short ones are gone over; a flush has one error; the rest is told as it is. */
+	ck_assert_int_eq(o[0].ret, !came || what > 0 || what == -EINTR || what == -EAGAIN ? 0 : op == DISK_FLUSH ? -EIO : what);
+	if (!o[0].ret && op == DISK_READ)
+		ck_assert(is_block(&o[0], 9));
+	if (!o[0].ret && (op == DISK_WRITE || op == DISK_ZERO)) {
+		submit(r, &o[1], DISK_READ, 8);
+		disk_kick(&r->e);
+		wait_for(r, &o[1], 1);
+		ck_assert_int_eq(o[1].ret, 0);
+		ck_assert(op == DISK_WRITE ? is_block(&o[1], 4) : !o[1].buf[0] && !memcmp(o[1].buf, o[1].buf + 1, 4095));
+	}
+	/* What follows is as if nothing had been, but after a flush that failed: the kernel dropped what it could not write. */
+	submit(r, &o[1], DISK_WRITE, 11);
+	disk_kick(&r->e);
+	wait_for(r, &o[1], 1);
+	ck_assert_int_eq(o[1].ret, op == DISK_FLUSH && o[0].ret ? -EIO : 0);
+	free(o);
+	rig_free(r);
+	return came;
+}
+
+START_TEST(every_fault)
+{
+	static const enum disk_op ops[] = { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_ZERO, DISK_DISCARD };
+	static const int whats[] = { -EIO, -ENOSPC, -EDQUOT, -EINTR, 1, 1000, 2500 };
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(ops); i++)
+		for (unsigned k = 0; k < ARRAY_SIZE(whats); k++)
+			for (int at = 1; one_fault(_i, ops[i], at, whats[k]); at++)
+				n++;
+	ck_assert_uint_ge(n, 35); /* at least one call for each */
+}
+END_TEST
 
 START_TEST(many)
 {
@@ -407,6 +521,7 @@ int main(void)
 
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, many, URING, THREADS + 1);
+	tcase_add_loop_test(tc, every_fault, URING, THREADS + 1);
 	tcase_add_test(tc, ring_refuses);
 	tcase_add_loop_test(tc, truncated, URING, THREADS + 1);
 	tcase_add_test(tc, faults);
