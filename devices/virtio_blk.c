@@ -379,7 +379,7 @@ static bool look_later(struct virtio_blk *b, unsigned q, uint64_t now, uint64_t 
 /* Serves queue Q until it is empty, and if there is a CPU to spare, until it has been so for a while; how many there were. */
 static unsigned serve(struct virtio_blk *b, unsigned q, bool *more)
 {
-	uint64_t begin = now_ns(b), last = begin, now = begin;
+	uint64_t begin = now_ns(b), last = begin, now;
 	unsigned sum = 0;
 
 	do {
