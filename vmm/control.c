@@ -281,6 +281,15 @@ static void finish_on_loop(void *arg)
 			drop(&c->client[i]);
 }
 
+/* The host ends the loop: nobody is left waiting for an answer, nor let in. */
+static void loop_failed(void *arg, int ret)
+{
+	struct control *c = arg;
+
+	c->host->shutdown(c->host, c->listener.fd, SHUT_RDWR);
+	finish_on_loop(c);
+}
+
 /* ---- creation --------------------------------------------------------------------------------------------------- */
 
 static bool same_file(const struct host *h, int fd, const char *path)
@@ -373,6 +382,8 @@ static int set_up_loop(struct control *c, struct tvmm_error *err)
 	if (ret)
 		return ret;
 	c->loop_ok = true;
+	c->loop.failed = loop_failed;
+	c->loop.failed_arg = c;
 	fd = c->host->timerfd(c->host);
 	if (fd < 0)
 		return err_set(err, TVMM_E_HOST, -fd, NULL, "cannot create a timer");

@@ -493,10 +493,42 @@ START_TEST(accept_fails)
 }
 END_TEST
 
+static _Atomic bool loop_fails;
+
+static int f_epoll_wait(const struct host *h, int ep, struct epoll_event *evs, int max, int ms)
+{
+	return loop_fails ? -EINVAL : host_linux()->epoll_wait(h, ep, evs, max, ms);
+}
+
+/* A loop that ends: who is there hears an end, who comes is turned away, and the machine goes on. */
+START_TEST(loop_ends)
+{
+	struct tvmm_memory m = { .size = sizeof(m) };
+	struct tvmm_client *c;
+	struct tvmm_error err;
+	struct fixture f;
+
+	start(&f);
+	f.host = *host_linux();
+	f.host.epoll_wait = f_epoll_wait;
+	ck_assert_int_eq(open_on(&f, &f.host, NULL), 0);
+	ck_assert_int_eq(tvmm_client_open(&c, f.path, NULL), 0);
+	ck_assert_int_eq(tvmm_client_memory(c, &m, NULL), 0);
+	loop_fails = true;
+	ck_assert_int_le(tvmm_client_memory(c, &m, NULL), 0); /* it was answered before the loop ended */
+	ck_assert_int_eq(tvmm_client_memory(c, &m, &err), -EPIPE);
+	tvmm_client_close(c);
+	ck_assert_int_eq(tvmm_client_open(&c, f.path, &err), -ECONNREFUSED);
+	ck_assert_str_eq(err.message, "no machine listens there");
+	loop_fails = false;
+	finish(&f);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { place, typed, sizes, the_end_is_told, one_who_never_reads, rude_ones, too_many, creation_fails,
-				       accept_fails, NULL };
+				       accept_fails, loop_ends, NULL };
 
 	return test_main("control", tests);
 }
