@@ -48,7 +48,43 @@ static const char *group15(const struct insn *in, uint8_t modrm)
 
 	if (modrm >> 6 == 3)
 		return in->rep ? (reg < 4 ? "RDFSBASE/WRFSBASE" : NULL) : (reg >= 5 ? "a memory fence" : NULL);
+	if (in->opsize && reg >= 6)
+		return reg == 6 ? "CLWB" : "CLFLUSHOPT";
 	return in->rex_w ? mem64[reg] : mem32[reg];
+}
+
+/* 0F 01 with a register form: each is an instruction of its own. */
+static const char *group7(uint8_t modrm)
+{
+	static const struct {
+		uint8_t modrm;
+		const char *name;
+	} names[] = { { 0xc8, "MONITOR" }, { 0xc9, "MWAIT" }, { 0xca, "CLAC" }, { 0xcb, "STAC" }, { 0xd0, "XGETBV" },
+		      { 0xd1, "XSETBV" }, { 0xee, "RDPKRU" }, { 0xef, "WRPKRU" }, { 0xf9, "RDTSCP" }, { 0xfc, "CLZERO" } };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+		if (names[i].modrm == modrm)
+			return names[i].name;
+	return NULL;
+}
+
+/* 0F 38: OP is the third byte. */
+static const char *map38(const struct insn *in, uint8_t op)
+{
+	switch (op) {
+	case 0x82:
+		return in->opsize ? "INVPCID" : NULL;
+	case 0xf0:
+	case 0xf1:
+		return in->repne ? "CRC32" : "MOVBE";
+	case 0xf6:
+		return in->opsize ? "ADCX" : in->rep ? "ADOX" : NULL;
+	case 0xf8:
+	case 0xf9:
+		return "a direct store (MOVDIRI, MOVDIR64B)";
+	default:
+		return "an SSE instruction";
+	}
 }
 
 /* 0F C7: group 9. */
@@ -83,7 +119,7 @@ static const char *two_byte(const struct insn *in)
 	case 0xc7:
 		return group9(in, modrm);
 	case 0x01:
-		return modrm == 0xd0 ? "XGETBV" : modrm == 0xd1 ? "XSETBV" : NULL;
+		return group7(modrm);
 	case 0xb8:
 		return in->rep ? "POPCNT" : NULL;
 	case 0xbc:
@@ -91,7 +127,7 @@ static const char *two_byte(const struct insn *in)
 	case 0xbd:
 		return in->rep ? "LZCNT" : NULL;
 	case 0x38:
-		return modrm == 0xf0 || modrm == 0xf1 ? (in->repne ? "CRC32" : "MOVBE") : "an SSE instruction";
+		return map38(in, modrm);
 	case 0x3a:
 		return "an SSE instruction";
 	default:
@@ -142,6 +178,10 @@ const char *x86_insn_name(const uint8_t *insn, size_t len)
 		return vex(&in);
 	case 0x62:
 		return "an AVX-512 instruction";
+	case 0xcc:
+		return "INT3";
+	case 0xcd:
+		return "INT n";
 	case 0xd8: case 0xd9: case 0xda: case 0xdb: case 0xdc: case 0xdd: case 0xde: case 0xdf:
 		return "an x87 instruction";
 	default:
