@@ -3,19 +3,20 @@
  * profile.c - the choice of settings.
  *
  * Measured by tools/bench/profile in the emulated host, and in a guest of it (stock 6.12 kernel, one vCPU, 256 MiB; VM exits,
- * and seconds on a busy machine, which only compare with each other):
+ * and seconds, which only compare with each other):
  *
  *	                                        emulated host      a guest of it
- *	boot to init, the chosen profile          3,142    6.0      3,930    9.0
- *	all settings off                         19,810   10.8     24,819   32.3
- *	huge-pages off                           18,694    6.8
- *	pv off: ends of interrupts exit           3,517    6.1
- *	first touch of 512 (64) MiB, huge pages     330    5.7        104    3.7
- *	neither huge pages nor pre-fault        131,167   13.3     16,479   19.1
- *	pre-fault alone                              70    4.0         68    9.4
+ *	boot to init, the chosen profile          2,990    4.5      3,656    7.4
+ *	all settings off                         19,283    8.1     25,336   30.5
+ *	huge-pages off                           18,810    7.2
+ *	pv off: ends of interrupts exit           3,389    5.4
+ *	first touch of 512 MiB, huge pages          330    6.1        332    8.9
+ *	neither huge pages nor pre-fault        131,167   14.4    131,171  102.3
+ *	pre-fault alone                              66    3.5         72   11.6
  *
- * plain-cpu: without it Linux 6.1 stops where KVM interprets ring 0 once it uses CMPXCHG16B, with it it goes on; bare-insn
- * tells which instructions such a KVM lacks.
+ * plain-cpu, where KVM interprets ring 0: without it Linux 6.1 stops at CMPXCHG16B, when it sets up its allocator.  With it
+ * the kernel comes to the test of its own INT3, which such a KVM lacks as well, and CPUID cannot hide.  bare-insn tells
+ * which instructions there are.
  *
  * What did not help, and is not here.  Two boots of a kind differ by up to 300 exits of 3,200.
  *
