@@ -433,7 +433,7 @@ START_TEST(every_failure_of_init)
 			chardev_fini(c);
 		evloop_fini(&l);
 		free(c);
-		ck_assert_int_eq(count_fds(), before);
+		ck_assert_uint_eq(count_fds(), before);
 		ck_assert_uint_lt(at, 100);
 	}
 	close(in[0]);

@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <dirent.h>
 #include <unistd.h>
 #include "bits.h"
 #include "control_calls.h"
@@ -20,6 +19,7 @@
 #include "host.h"
 #include "metrics.h"
 #include "test.h"
+#include "test_failing.h"
 #include "test_stub_vm.h"
 
 /* ---- the socket ------------------------------------------------------------------------------------------------- */
@@ -397,46 +397,6 @@ START_TEST(too_many)
 END_TEST
 
 /* ---- a host that fails ------------------------------------------------------------------------------------------ */
-
-static unsigned until_failure;
-
-static bool fails(void)
-{
-	return until_failure && !--until_failure;
-}
-
-#define FAIL(name, params, args) \
-	static int f_##name params \
-	{ \
-		return fails() ? -EMFILE : host_linux()->name args; \
-	}
-FAIL(open, (const struct host *h, const char *p, int f, mode_t m), (h, p, f, m))
-FAIL(fcntl, (const struct host *h, int fd, int cmd, uintptr_t arg), (h, fd, cmd, arg))
-FAIL(socket, (const struct host *h, int d, int t, int p), (h, d, t, p))
-FAIL(fchmod, (const struct host *h, int fd, mode_t m), (h, fd, m))
-FAIL(bind, (const struct host *h, int fd, const struct sockaddr *a, unsigned l), (h, fd, a, l))
-FAIL(listen, (const struct host *h, int fd, int n), (h, fd, n))
-FAIL(eventfd, (const struct host *h, unsigned i, int f), (h, i, f))
-FAIL(epoll_create, (const struct host *h), (h))
-FAIL(timerfd, (const struct host *h), (h))
-FAIL(accept, (const struct host *h, int fd, int f), (h, fd, f))
-
-static int f_epoll_ctl(const struct host *h, int ep, int op, int fd, struct epoll_event *ev)
-{
-	return op == 1 && fails() ? -ENOMEM : host_linux()->epoll_ctl(h, ep, op, fd, ev); /* EPOLL_CTL_ADD */
-}
-
-static unsigned count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n;
-}
 
 START_TEST(creation_fails)
 {

@@ -3,7 +3,6 @@
  * test_passt.c - passt's part played by a shell: how it is started, each way for it to end, and a host that fails at each
  * call.  Whatever happens, no process and no descriptor is left.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 #include "passt.h"
 #include "test.h"
+#include "test_failing.h"
 #include "test_host.h"
 
 #define COMES_UP "echo 'DHCP: assigns 10.0.0.2' >&2; exec cat <&3 >/dev/null"
@@ -27,27 +27,8 @@ struct rig {
 	struct tvmm_error err;
 	const char *script; /* NULL: the program is not there */
 	char argv[256], said[512];
-	unsigned fds, until_failure;
+	unsigned fds;
 };
-
-static unsigned count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n;
-}
-
-static bool fails(const struct host *h)
-{
-	struct rig *r = h->ctx;
-
-	return r->until_failure && !--r->until_failure;
-}
 
 static int f_spawn(const struct host *h, pid_t *pid, char *const argv[], const int *fds, unsigned n)
 {
@@ -55,7 +36,7 @@ static int f_spawn(const struct host *h, pid_t *pid, char *const argv[], const i
 	char sh[] = "sh", c[] = "-c", script[256] = "", none[] = "/nonexistent/passt";
 	char *const shell[] = { sh, c, script, NULL }, *const nothing[] = { none, NULL };
 
-	if (fails(h))
+	if (fails())
 		return -EAGAIN;
 	*r->argv = '\0';
 	for (unsigned i = 0; argv[i]; i++)
@@ -65,20 +46,6 @@ static int f_spawn(const struct host *h, pid_t *pid, char *const argv[], const i
 	snprintf(script, sizeof(script), "%s", r->script);
 	return host_linux()->spawn(host_linux(), pid, shell, fds, n);
 }
-
-#define FAIL(ret, name, err, params, args) \
-	static ret f_##name params \
-	{ \
-		return fails(h) ? -(err) : host_linux()->name args; \
-	}
-FAIL(int, socketpair, EMFILE, (const struct host *h, int d, int t, int fds[2]), (h, d, t, fds))
-FAIL(int, pipe, EMFILE, (const struct host *h, int fds[2], int f), (h, fds, f))
-FAIL(int, pidfd_open, EMFILE, (const struct host *h, pid_t pid), (h, pid))
-FAIL(int, poll, ENOMEM, (const struct host *h, struct pollfd *p, unsigned n, int ms), (h, p, n, ms))
-FAIL(ssize_t, readv, EIO, (const struct host *h, int fd, const struct iovec *v, int n), (h, fd, v, n))
-FAIL(int, fcntl, EINVAL, (const struct host *h, int fd, int cmd, uintptr_t arg), (h, fd, cmd, arg))
-FAIL(int, waitpid, EINTR, (const struct host *h, pid_t pid, int *status), (h, pid, status))
-FAIL(int, epoll_ctl, ENOMEM, (const struct host *h, int ep, int op, int fd, struct epoll_event *ev), (h, ep, op, fd, ev))
 
 static void on_log(void *arg, int level, const char *line)
 {
@@ -213,7 +180,7 @@ START_TEST(every_failure)
 		int ret;
 		bool all;
 
-		r->until_failure = n;
+		until_failure = n;
 		ret = start(r, &(struct config_net){ .kind = CONFIG_NET_USER });
 		refused += !!ret;
 		ck_assert(!ret == !!r->nif);
@@ -222,8 +189,8 @@ START_TEST(every_failure)
 			r->nif->ops->close(r->nif);
 		r->nif = NULL;
 		passt_stop(&r->p);
-		all = r->until_failure;
-		r->until_failure = 0;
+		all = until_failure;
+		until_failure = 0;
 		rig_free(r);
 		if (all)
 			break;

@@ -2,7 +2,6 @@
 /*
  * test_unix_listen.c - listening at a path: its mode, what stands in the way of it, and a host that fails at each call.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 #include "bits.h"
 #include "test.h"
+#include "test_failing.h"
 #include "unix_listen.h"
 
 #define WHAT "the test socket"
@@ -154,39 +154,6 @@ START_TEST(lengths)
 END_TEST
 
 /* ---- a host that fails ------------------------------------------------------------------------------------------ */
-
-static unsigned until_failure;
-
-static bool fails(void)
-{
-	return until_failure && !--until_failure;
-}
-
-#define FAIL(name, params, args) \
-	static int f_##name params \
-	{ \
-		return fails() ? -EIO : host_linux()->name args; \
-	}
-FAIL(open, (const struct host *h, const char *p, int f, mode_t m), (h, p, f, m))
-FAIL(fstat, (const struct host *h, int fd, struct stat *st), (h, fd, st))
-FAIL(socket, (const struct host *h, int d, int t, int p), (h, d, t, p))
-FAIL(connect, (const struct host *h, int fd, const struct sockaddr *a, unsigned l), (h, fd, a, l))
-FAIL(fchmod, (const struct host *h, int fd, mode_t m), (h, fd, m))
-FAIL(bind, (const struct host *h, int fd, const struct sockaddr *a, unsigned l), (h, fd, a, l))
-FAIL(unlink, (const struct host *h, const char *p), (h, p))
-FAIL(listen, (const struct host *h, int fd, int n), (h, fd, n))
-
-static unsigned count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n;
-}
 
 START_TEST(failures)
 {
