@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * test_virtio_blk_many.c - many requests at a time come back exactly once each: in turns, on several queues, under a limit,
+ * test_virtio_blk_many.c - many requests at a time come back exactly once each: in turns, on several queues, under a limit, in
+ * batches with notifications off,
  * more than there are slots, at random, and when the device is reset meanwhile.
  */
 #include "test_blk.h"
@@ -159,6 +160,79 @@ START_TEST(queues_and_limit)
 }
 END_TEST
 
+/* Takes what is used; how many. */
+static unsigned drain(struct rig *r)
+{
+	unsigned n = 0;
+
+	while (td_take_used(&r->t, &r->t.ring[0], NULL) >= 0)
+		n++;
+	return n;
+}
+
+/*
+ * Notifications that come thick: one is held back, whose queue has filled when the timer comes; then notifications are off
+ * and requests wait for looks, until one finds none.  A reset ends it, and leaves nobody behind.
+ */
+START_TEST(batches)
+{
+	struct rig *r = calloc(1, sizeof(*r));
+	struct host h = *host_linux();
+	struct header hdr = { T_IN, 0, 0 };
+	struct disk_engine e;
+	struct td_seg s[3];
+	unsigned at_once = 0;
+
+	td_init(&r->t);
+	r->disk.disk = (struct disk){ .ops = &mem_ops, .size = SIZE, .block_size = 512 };
+	ck_assert_int_eq(disk_engine_init(&e, host_linux(), &r->t.loop, NULL, NULL), 0);
+	opts.engine = &e;
+	ck_assert_int_eq(virtio_blk_init(&r->blk, "disk 0", &r->disk.disk, &opts, &r->t.mem, &r->t.loop, &r->t.log, NULL), 0);
+	opts.engine = r->blk.engine = NULL; /* each is done when it is started */
+	h.now_ns = fake_now;
+	r->t.loop.host = &h;
+	fake_time = 1000000000;
+	td_start(&r->t, &r->blk.dev, ALL_FEATURES);
+	s[0] = td_out(&r->t, &hdr, 16);
+	s[1] = td_in(&r->t, 512);
+	s[2] = td_in(&r->t, 1);
+	for (; at_once < 1000; at_once++) {
+		fake_time += 10000;
+		ck_assert_int_ge(td_offer(&r->t, &r->t.ring[0], s, 3), 0);
+		td_kick(&r->t, 0);
+		if (!drain(r))
+			break;
+	}
+	ck_assert(at_once > 10 && at_once < 1000);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = round == 0; i < 10; i++) {
+			ck_assert_int_ge(td_offer(&r->t, &r->t.ring[0], s, 3), 0);
+			td_kick(&r->t, 0); /* one that was on its way */
+			ck_assert_uint_eq(drain(r), 0);
+		}
+		r->blk.look.ready(&r->blk.look, 1);
+		ck_assert_uint_eq(drain(r), 10);
+		ck_assert_uint_ne(r->blk.quiet, 0);
+	}
+	r->blk.look.ready(&r->blk.look, 1); /* none: they are on again */
+	ck_assert_uint_eq(r->blk.quiet, 0);
+	ck_assert_int_ge(td_offer(&r->t, &r->t.ring[0], s, 3), 0);
+	td_kick(&r->t, 0);
+	ck_assert_uint_eq(drain(r), 1);
+	do {
+		fake_time += 10000;
+		ck_assert_int_ge(td_offer(&r->t, &r->t.ring[0], s, 3), 0);
+		td_kick(&r->t, 0);
+	} while (drain(r));
+	virtio_set_status(&r->blk.dev, 0);
+	r->blk.look.ready(&r->blk.look, 1);
+	ck_assert_uint_eq(drain(r), 0);
+	r->t.loop.host = host_linux();
+	disk_engine_fini(&e);
+	rig_free(r);
+}
+END_TEST
+
 /* More requests than slots, all slow: each is answered once. */
 START_TEST(more_than_slots)
 {
@@ -238,7 +312,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { takes_turns, in_flight, queues_and_limit, more_than_slots, random_requests, NULL };
+	const TTest *const tests[] = { takes_turns, in_flight, queues_and_limit, batches, more_than_slots, random_requests, NULL };
 
 	return test_main("virtio_blk_many", tests);
 }
