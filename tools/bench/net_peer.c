@@ -71,8 +71,8 @@ static int bound(int type)
 	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), one = 1, big = 4 << 20;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (type == SOCK_DGRAM)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &big, sizeof(big));
+	if (type == SOCK_DGRAM) /* beyond what others may have */
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
 	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) || (type == SOCK_STREAM && listen(fd, 16)))
 		die("cannot listen");
 	return fd;
