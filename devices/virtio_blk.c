@@ -386,7 +386,7 @@ static unsigned serve(struct virtio_blk *b, unsigned q, bool *more)
 		unsigned n = 0;
 
 		take_requests(b, q, BATCH, &n);
-		disk_kick(b->engine);
+		disk_reap(b->engine); /* what is done meanwhile does not wait for us either */
 		now = now_ns(b);
 		last = n ? now : last;
 		sum += n;
