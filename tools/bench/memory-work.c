@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * memory-work.c - "memory-work touch MIB | loop": the work of the guests of bench/memory, linked statically.
+ * memory-work.c - "memory-work touch MIB | crumbs MIB | loop": the work of the guests of bench/memory and bench/idle, linked
+ * statically.
  *
  * touch writes one word in each page of so much fresh memory, says how long that took, and gives it back to its kernel.
+ * crumbs does so with pages of 4 KiB, keeps each 64th of them, as a program does that stays, and waits for its end.
  * loop repeats a fixed piece of work (some milliseconds of arithmetic over 64 KiB) and keeps the time of each; SIGUSR1 makes it print how many
  * there were since the last time, their median, 99th percentile and sum in microseconds.
  */
@@ -40,6 +42,23 @@ static int touch(size_t mib)
 	munmap(p, mib << 20);
 	printf("touched us=%ld\n", took);
 	return 0;
+}
+
+static int crumbs(size_t mib)
+{
+	long begin = now_us(), took;
+	char *p = mmap(NULL, mib << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED || madvise(p, mib << 20, MADV_NOHUGEPAGE))
+		return 1;
+	for (size_t off = 0; off < mib << 20; off += 4096)
+		*(volatile char *)(p + off) = 1;
+	took = now_us() - begin;
+	for (size_t off = 0; off < mib << 20; off += 64 * 4096)
+		madvise(p + off + 4096, 63 * 4096, MADV_DONTNEED);
+	printf("crumbled us=%ld\n", took);
+	for (;;)
+		pause();
 }
 
 static void on_signal(int sig)
@@ -99,6 +118,8 @@ int main(int argc, char *argv[])
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc == 3 && !strcmp(argv[1], "touch"))
 		return touch(strtoul(argv[2], NULL, 10));
+	if (argc == 3 && !strcmp(argv[1], "crumbs"))
+		return crumbs(strtoul(argv[2], NULL, 10));
 	if (argc == 2 && !strcmp(argv[1], "loop"))
 		loop();
 	return 2;
