@@ -43,6 +43,7 @@ START_TEST(take)
 	ck_assert(segs_take(&s, b, 3));
 	ck_assert_mem_eq(b, ((uint8_t[]){ 3, 4, 5 }), 3);
 	ck_assert_uint_eq(s.left, 0);
+	ck_assert_uint_eq(s.n, 0); /* nor any segment */
 	ck_assert(!segs_take(&s, b, 1));
 	ck_assert(segs_take(&s, b, 0));
 }
@@ -105,6 +106,15 @@ START_TEST(last_byte)
 }
 END_TEST
 
+static size_t bytes(const struct segs *s)
+{
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < s->n; i++)
+		sum += s->iov[i].iov_len;
+	return sum;
+}
+
 /* Every way to cut twelve bytes in three, read through every pair of fields. */
 START_TEST(any_cut)
 {
@@ -138,8 +148,11 @@ START_TEST(any_cut)
 				s.left = 12;
 				head.n = segs_split(&s, front, 3, first);
 				ck_assert(head.n || !first);
+				for (unsigned i = 0; i < head.n; i++)
+					ck_assert_uint_gt(front[i].iov_len, 0);
 				segs_limit(&s, 5);
 				ck_assert_uint_eq(s.left, MIN(5, 12 - first));
+				ck_assert_uint_eq(bytes(&s), s.left); /* what readv() would fill */
 				ck_assert(segs_take(&head, got, first));
 				ck_assert(segs_take(&s, got + first, s.left));
 				ck_assert_mem_eq(got, mem, MIN(12, first + 5));
@@ -150,14 +163,26 @@ END_TEST
 START_TEST(split_refuses)
 {
 	struct virtq_req r;
-	struct iovec front[1];
+	struct iovec front[8] = { 0 };
 	struct segs s;
 
 	make(&r);
 	s = segs_out(&r);
 	ck_assert_uint_eq(segs_split(&s, front, 1, s.left + 1), 0);
-	ck_assert_uint_eq(segs_split(&s, front, 1, s.left), 0); /* it is in more pieces */
+	ck_assert_uint_eq(segs_split(&s, front, 8, s.left + 1), 0); /* though other bytes lie behind in the request */
+	ck_assert_uint_eq(segs_split(&s, front, 1, s.left), 0);     /* it is in more pieces */
 	ck_assert_uint_eq(s.left, r.out_len);
+
+	/* Three bytes in three pieces are one too many for two, and neither is touched. */
+	for (unsigned i = 0; i < 3; i++)
+		r.iov[i] = (struct iovec){ mem + i, 1 };
+	r.n_out = r.out_len = 3;
+	s = segs_out(&r);
+	ck_assert_uint_eq(segs_split(&s, front, 2, 3), 0);
+	ck_assert_uint_eq(s.left, 3);
+	ck_assert_ptr_null(front[0].iov_base);
+	ck_assert_uint_eq(segs_split(&s, front, 3, 3), 3);
+	ck_assert_uint_eq(s.left, 0);
 }
 END_TEST
 

@@ -341,6 +341,7 @@ START_TEST(broken_ring)
 	ck_assert_uint_eq(t.config_irqs, 1);
 	ck_assert_uint_eq(virtio_status(&e.dev), BAD | ACK | DRV | FOK | DOK);
 	ck_assert_uint_eq(e.notified[0], 2); /* at activation, and the one that found out */
+	ck_assert_ptr_nonnull(strstr(t.last_log, "echo 0: queue 0: "));
 	echo_once(&t, 1); /* the other queue did nothing wrong */
 	td_start(&t, &e.dev, 0);
 	echo_once(&t, 0);
@@ -403,6 +404,67 @@ START_TEST(broken_again)
 	td_start(&t, &e.dev, 0);
 	echo_once(&t, 0);
 	echo_once(&t, 1);
+	teardown(&t, &e);
+}
+END_TEST
+
+static unsigned settled;
+
+static bool count_settling(struct virtio_dev *dev, unsigned limit_ms)
+{
+	settled++;
+	return true;
+}
+
+static void ring_back(struct virtio_dev *dev, unsigned q)
+{
+	echo_of(dev)->notified[q]++;
+}
+
+/* A class needs no more than a notify; each queue is looked at when the device is set going, without a notification. */
+START_TEST(least_class)
+{
+	static const struct virtio_class least = { .name = "virtio-least", .device_id = 63, .notify = ring_back };
+	static const struct virtio_class settling = { .name = "virtio-settling", .device_id = 63, .notify = ring_back,
+						      .settle = count_settling };
+	static struct td t;
+	static struct echo e;
+
+	setup(&t, &e, _i ? &settling : &least);
+	settled = 0;
+	for (unsigned round = 1; round <= 3; round++) {
+		td_start(&t, &e.dev, 0);
+		ck_assert_uint_eq(e.notified[0], round);
+		ck_assert_uint_eq(e.notified[1], round);
+		virtio_set_status(&e.dev, 0);
+		virtio_set_status(&e.dev, 0); /* nothing to wait for any more */
+		ck_assert_uint_eq(settled, _i ? round : 0);
+	}
+	teardown(&t, &e);
+}
+END_TEST
+
+/* What lies behind the device's queues is none of them, whatever it looks like. */
+START_TEST(queues_end)
+{
+	static struct td t;
+	static struct echo e;
+	struct virtio_queue behind;
+
+	setup(&t, &e, _i ? &sync_class : &echo_class);
+	ck_assert_ptr_null(e.dev.queue[2].dev);
+	memset(&e.dev.queue[2], 0, sizeof(behind));
+	e.dev.queue[2].enabled = true;
+	e.dev.queue[2].layout.size = 3;
+	e.dev.queue[2].vq.live = true;
+	memcpy(&behind, &e.dev.queue[2], sizeof(behind));
+	td_start(&t, &e.dev, 0);
+	echo_once(&t, 1);
+	virtio_notify(&e.dev, 2);
+	virtio_break(&e.dev, "all of them");
+	virtio_set_status(&e.dev, 0);
+	ck_assert_mem_eq(&behind, &e.dev.queue[2], sizeof(behind));
+	ck_assert_uint_eq(t.log.guest_faults, 1);
 	teardown(&t, &e);
 }
 END_TEST
@@ -581,6 +643,8 @@ int main(void)
 	tcase_add_loop_test(tc, broken_device, 0, 2);
 	tcase_add_loop_test(tc, broken_again, 0, 2);
 	tcase_add_loop_test(tc, broken_with_one_queue, 0, 2);
+	tcase_add_loop_test(tc, least_class, 0, 2);
+	tcase_add_loop_test(tc, queues_end, 0, 2);
 	tcase_add_test(tc, config);
 	tcase_add_test(tc, config_write_of_a_class_without);
 	tcase_add_loop_test(tc, reset_storm, 0, 2);

@@ -80,6 +80,7 @@ START_TEST(one_request)
 	vq_push(&f.vq, 3, 7);
 	vq_push(&f.vq, 4, 7);
 	vq_push(&f.vq, 0xffff, 7);
+	vq_push(&f.vq, VIRTQ_MAX_SIZE, 7);
 	ck_assert_int_eq(td_take_used(&f.t, &f.r, &len), -1);
 	ck_assert_uint_eq(f.vq.popped, 1);
 	ck_assert_uint_eq(f.vq.pushed, 1);
@@ -204,6 +205,7 @@ static const struct bad {
 	{ "nested in itself", .d = { { TABLE, 16, I, 0 } }, .table = { { TABLE, 16, I, 0 } } },
 	{ "nested second", .d = { { TABLE, 32, I, 0 } }, .table = { { BUF, 1, N, 1 }, { TABLE, 16, I, 0 } } },
 	{ "next outside the table", .d = { { TABLE, 32, I, 0 } }, .table = { { BUF, 1, N, 2 }, { BUF, 1, 0, 0 } } },
+	{ "next right behind the table", .d = { { TABLE, 32, I, 0 } }, .table = { { BUF, 1, N, 2 }, { BUF, 1, 0, 0 }, { BUF, 1, 0, 0 } } },
 	{ "loop in the table", .d = { { TABLE, 32, I, 0 } }, .table = { { BUF, 1, N, 1 }, { BUF, 1, N, 0 } } },
 	{ "table: outside RAM", .d = { { TABLE, 16, I, 0 } }, .table = { { END, 1, 0, 0 } } },
 	{ "table: flag 4", .d = { { TABLE, 16, I, 0 } }, .table = { { BUF, 1, 0x10, 0 } } },
@@ -299,6 +301,57 @@ START_TEST(head_in_flight_twice)
 }
 END_TEST
 
+/* Each head of the largest queue is told from all others. */
+START_TEST(every_head)
+{
+	static struct fix f;
+	struct td_seg s;
+
+	setup(&f, VIRTQ_MAX_SIZE, false, false);
+	s = td_in(&f.t, 1);
+	for (unsigned i = 0; i < VIRTQ_MAX_SIZE; i++)
+		td_desc(&f.t, &f.r)[i] = td_make_desc(&s, false, 0);
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < VIRTQ_MAX_SIZE; i++)
+			td_publish(&f.t, &f.r, (uint16_t)i);
+		for (unsigned i = 0; i < VIRTQ_MAX_SIZE; i++) {
+			TD_ASSERT(vq_pop(&f.vq, &f.req) == 1);
+			TD_ASSERT(f.req.head == i);
+			vq_push(&f.vq, VIRTQ_MAX_SIZE, 1); /* no head, though the counters behind the bits look like one in flight */
+			vq_push(&f.vq, VIRTQ_MAX_SIZE + 1, 1);
+			TD_ASSERT(f.vq.pushed == round * VIRTQ_MAX_SIZE);
+		}
+		for (unsigned i = VIRTQ_MAX_SIZE; i--;) {
+			unsigned at = f.vq.next_used % VIRTQ_MAX_SIZE;
+
+			vq_push(&f.vq, (uint16_t)i, i);
+			vq_push(&f.vq, (uint16_t)i, i); /* once */
+			TD_ASSERT(td_used(&f.t, &f.r)->ring[at].id == i);
+			TD_ASSERT(td_used(&f.t, &f.r)->ring[at].len == i);
+		}
+		TD_ASSERT(f.vq.pushed == (round + 1) * VIRTQ_MAX_SIZE);
+	}
+	for (unsigned i = 0; i < VIRTQ_MAX_SIZE; i++) {
+		unsigned other = (i + 1) % VIRTQ_MAX_SIZE;
+
+		td_ring_init(&f.t, &f.r, VIRTQ_MAX_SIZE);
+		td_desc(&f.t, &f.r)[i] = td_desc(&f.t, &f.r)[other] = td_make_desc(&s, false, 0);
+		activate(&f, false, false);
+		faults = 0;
+		td_publish(&f.t, &f.r, (uint16_t)i);
+		td_publish(&f.t, &f.r, (uint16_t)other);
+		td_publish(&f.t, &f.r, (uint16_t)i);
+		TD_ASSERT(vq_pop(&f.vq, &f.req) == 1);
+		vq_unpop(&f.vq, &f.req);
+		TD_ASSERT(vq_pop(&f.vq, &f.req) == 1);
+		TD_ASSERT(vq_pop(&f.vq, &f.req) == 1);
+		TD_ASSERT(vq_pop(&f.vq, &f.req) == -EPROTO);
+		TD_ASSERT(faults == 1);
+	}
+	teardown(&f);
+}
+END_TEST
+
 /* Told once; what a device still has in hand then counts for nothing, and a queue that nobody listens to breaks too. */
 START_TEST(broken_is_broken)
 {
@@ -319,6 +372,8 @@ START_TEST(broken_is_broken)
 	ck_assert(!vq_should_signal(&f.vq));
 	ck_assert(!vq_notify_on(&f.vq));
 	ck_assert_int_eq(td_take_used(&f.t, &f.r, &len), -1);
+	ck_assert_uint_eq(f.vq.pushed, 0);
+	ck_assert_uint_eq(td_used(&f.t, &f.r)->ring[0].len, 0); /* nor was it written ahead */
 	ck_assert_int_eq(vq_pop(&f.vq, &f.req), -EPROTO);
 	ck_assert_uint_eq(f.vq.popped, 1);
 
@@ -404,6 +459,7 @@ START_TEST(bad_layout)
 		{ 4, END - 64, TD_BASE, TD_BASE + 16, 0 },
 		{ 4, TD_BASE, END - 14, TD_BASE + 64, 0 },
 		{ 4, TD_BASE, TD_BASE + 64, END - 40, 0 },
+		{ 4, TD_BASE, TD_BASE + 0x126, TD_BASE + 0x100, 0 }, /* right behind avail_event */
 		{ 0, TD_BASE, TD_BASE + 64, TD_BASE + 80, -EINVAL },
 		{ 3, TD_BASE, TD_BASE + 64, TD_BASE + 80, -EINVAL },
 		{ 512, TD_BASE, TD_BASE + 0x4000, TD_BASE + 0x8000, -EINVAL },
@@ -722,7 +778,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { one_request, unpop, indirect, good_edges, head_in_flight_twice, broken_is_broken,
+	const TTest *const tests[] = { one_request, unpop, indirect, good_edges, head_in_flight_twice, every_head, broken_is_broken,
 				       bound_is_shared, too_long_in_total, bad_layout, signal_by_flag, signal_by_event,
 				       signal_after_a_turn, notify_by_flag, notify_by_event, litmus, random_rings,
 				       changing_rings, NULL };
