@@ -137,7 +137,7 @@ static void soak(const char *victim, const char *copied, int seconds, unsigned l
 		note("%s", g.text);
 	note("%lu attacks, %lu rounds of %u MiB copied, %llu faults, %llu exits to user space, %u log lines", attacks, rounds,
 	     SECTORS / 4096, (unsigned long long)g.stats.guest_faults, (unsigned long long)g.stats.exits_user, g.log_lines);
-	ok(attacks > (unsigned)seconds && rounds > 0, "it attacked and it copied");
+	ok(attacks > (unsigned)seconds / 10 && rounds > 0, "it attacked and it copied"); /* also where others need the CPUs */
 	ok(g.log_lines <= 20u + 2 * (unsigned)seconds, "the log is bounded: %u lines", g.log_lines);
 	ok(wrong_words(copied, rounds) == 0, "the image holds the last copy, and what it was made from, to the word");
 	guest_results(&g);
