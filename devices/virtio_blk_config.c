@@ -27,9 +27,10 @@ struct blk_config {
 	uint16_t num_queues;
 	uint32_t max_discard_sectors, max_discard_seg, discard_sector_alignment;
 	uint32_t max_write_zeroes_sectors, max_write_zeroes_seg;
-	uint8_t write_zeroes_may_unmap, unused1[3];
+	uint8_t write_zeroes_may_unmap, unused1[7]; /* to the end: padding would not be initialised */
 };
 static_assert(offsetof(struct blk_config, unused1) == 57, "virtio 1.2, 5.2.4");
+static_assert(sizeof(struct blk_config) == 64, "no padding that a guest could read");
 static_assert(sizeof(struct blk_config) == VIRTIO_BLK_CONFIG_LEN, "virtio 1.2, 5.2.4");
 
 static uint8_t physical_exp(uint32_t block_size)
