@@ -467,15 +467,28 @@ void json_begin(struct json_out *o, char *buf, size_t size)
 	buf[0] = '\0';
 }
 
+static bool needs_no_quoting(unsigned char c)
+{
+	return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
 static void put_quoted(struct json_out *o, const char *text, size_t len)
 {
 	const unsigned char *s = (const unsigned char *)text, *end = s + len;
 
 	put(o, "\"", 1);
 	while (s < end && !o->full) {
-		unsigned n = utf8_length(s, end);
+		const unsigned char *run = s;
+		unsigned n;
 		char c[8];
 
+		while (s < end && needs_no_quoting(*s))
+			s++;
+		if (s != run) {
+			put(o, (const char *)run, (size_t)(s - run));
+			continue;
+		}
+		n = utf8_length(s, end);
 		if (!n) {
 			put(o, "\\ufffd", 6);
 		} else if (*s == '"' || *s == '\\') {
