@@ -375,6 +375,7 @@ int main(int argc, char *argv[])
 	int in[2], out[2], log[2], i = 1, ret = 0;
 	char console[64];
 
+	setvbuf(stdout, NULL, _IOLBF, 0); /* who waits for a line reads it in a file */
 	if (!cfg || pipe(in) || pipe(out) || pipe2(log, O_NONBLOCK))
 		return 125;
 	s.keys = in[1], s.console = out[0], s.log = log[0];
