@@ -3,12 +3,14 @@
  * on-tty.c - "on-tty [WHEN SEND]... -- COMMAND...": run COMMAND on a terminal of its own and type on it.
  *
  * The terminal's output is copied to standard output.  Once the text WHEN has appeared there, SEND is typed, and the
- * next WHEN is looked for in what comes after.  In SEND, ^X is a control character and ^^ a caret; a SEND of the form
+ * next WHEN is looked for in what comes after.  A guest's kernel prints where it likes, in the middle of a prompt too: a line
+ * from "[   12.345678]" to its end is copied, but does not part the text around it.  In SEND, ^X is a control character and ^^ a caret; a SEND of the form
  * @COLUMNSxROWS changes the terminal's size instead.  Standard error stays what it was.  The exit status is COMMAND's (128
  * and the signal, if one ended it); 125 if it could not be run.  It has no time limit: whoever calls it has.
  */
 #include <errno.h>
 #include <pty.h>
+#include <stdbool.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,9 +20,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum stamp { TEXT, SPACES, SECONDS, FRACTION, KERNEL };
+
 struct talk {
 	char **next;    /* WHEN, SEND, ... up to "--" */
 	size_t matched; /* bytes of WHEN that the output ends with */
+	size_t around;  /* the same, the lines of the kernel's log taken out */
+	size_t before;  /* AROUND before the "[" that STAMP began with */
+	int stamp;      /* an enum stamp: where in a kernel's line the output is */
 };
 
 static void send_text(int fd, const char *text)
@@ -49,15 +56,49 @@ static size_t match(const char *when, size_t matched, char c)
 	return when[0] == c;
 }
 
+/* Where C leads in a line of the kernel's log: "[", spaces, seconds, ".", fraction, "]", text, newline. */
+static int stamp(int at, char c)
+{
+	bool digit = c >= '0' && c <= '9';
+
+	if (at == KERNEL)
+		return c == '\n' ? TEXT : KERNEL;
+	if (c == '[')
+		return SPACES;
+	if (at == SPACES && c == ' ')
+		return SPACES;
+	if ((at == SPACES || at == SECONDS) && digit)
+		return SECONDS;
+	if ((at == SECONDS && c == '.') || (at == FRACTION && digit))
+		return FRACTION;
+	return at == FRACTION && c == ']' ? KERNEL : TEXT;
+}
+
+/* The same as match(), with the lines of the kernel's log taken out; T->stamp is where C leads. */
+static size_t match_around(struct talk *t, const char *when, char c)
+{
+	bool inside = t->stamp == KERNEL;
+
+	if (c == '[' && !inside)
+		t->before = t->around;
+	t->stamp = stamp(t->stamp, c);
+	if (inside)
+		return t->around;
+	return t->stamp == KERNEL ? t->before : match(when, t->around, c);
+}
+
 static void look(struct talk *t, int fd, const char *buf, size_t len)
 {
 	for (size_t i = 0; i < len && strcmp(*t->next, "--"); i++) {
-		t->matched = match(*t->next, t->matched, buf[i]);
-		if ((*t->next)[t->matched])
+		const char *when = *t->next;
+
+		t->matched = match(when, t->matched, buf[i]);
+		t->around = match_around(t, when, buf[i]);
+		if (when[t->matched] && when[t->around])
 			continue;
 		send_text(fd, t->next[1]);
 		t->next += 2;
-		t->matched = 0;
+		t->matched = t->around = t->before = 0;
 	}
 }
 
