@@ -2,6 +2,8 @@
 /*
  * disk.c - what all kinds of disk share: one operation done at once, on the thread that calls.
  */
+#include <limits.h>
+#include "bits.h"
 #include "disk.h"
 
 int disk_run(struct disk *d, struct disk_io *io)
@@ -30,6 +32,22 @@ void disk_advance(struct iovec **iov, unsigned *n, uint64_t *off, size_t got)
 		(*iov)->iov_base = (char *)(*iov)->iov_base + got;
 		(*iov)->iov_len -= got;
 	}
+}
+
+int disk_transfer(const struct host *host, disk_transfer_fn *fn, int fd, struct iovec *iov, unsigned n, uint64_t off)
+{
+	while (n) {
+		ssize_t got = fn(host, fd, iov, (int)MIN(n, (unsigned)IOV_MAX), (off_t)off);
+
+		if (got == -EINTR)
+			continue;
+		if (got < 0)
+			return (int)got;
+		if (got == 0 && iov->iov_len)
+			return -EIO;
+		disk_advance(&iov, &n, &off, (size_t)got);
+	}
+	return 0;
 }
 
 void disk_io_advance(struct disk_io *io, size_t got)

@@ -83,6 +83,15 @@ int disk_run(struct disk *d, struct disk_io *io);
 void disk_advance(struct iovec **iov, unsigned *n, uint64_t *off, size_t got);
 void disk_io_advance(struct disk_io *io, size_t got);
 
+/* preadv or pwritev, as a struct host has them. */
+typedef ssize_t disk_transfer_fn(const struct host *host, int fd, const struct iovec *iov, int n, off_t off);
+
+/*
+ * Transfers all N segments of IOV, which it changes; goes on after EINTR and short transfers.  0 or a negative errno; the
+ * end of the file is -EIO: the image shrank.
+ */
+int disk_transfer(const struct host *host, disk_transfer_fn *fn, int fd, struct iovec *iov, unsigned n, uint64_t off);
+
 /* Must IO's memory first be copied, before it can go to d->fd? */
 bool disk_must_copy(const struct disk *d, const struct disk_io *io);
 

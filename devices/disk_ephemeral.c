@@ -69,19 +69,7 @@ static bool all_ours(const struct disk_ephemeral *e, uint64_t off, uint64_t len)
 
 static int side_transfer(struct disk_ephemeral *e, bool write, struct iovec *iov, unsigned n, uint64_t off)
 {
-	while (n) {
-		ssize_t got = write ? e->host->pwritev(e->host, e->fd, iov, (int)n, (off_t)off) :
-				      e->host->preadv(e->host, e->fd, iov, (int)n, (off_t)off);
-
-		if (got == -EINTR)
-			continue;
-		if (got < 0)
-			return (int)got;
-		if (got == 0 && iov->iov_len)
-			return -EIO;
-		disk_advance(&iov, &n, &off, (size_t)got);
-	}
-	return 0;
+	return disk_transfer(e->host, write ? e->host->pwritev : e->host->preadv, e->fd, iov, n, off);
 }
 
 static uint64_t length(const struct iovec *iov, unsigned n)

@@ -29,29 +29,9 @@ struct disk_raw {
 	pthread_mutex_t lock;  /* guards what is in it */
 };
 
-/* readv or writev at an offset, as the host has them. */
-typedef ssize_t transfer_fn(const struct host *h, int fd, const struct iovec *iov, int n, off_t off);
-
 static struct disk_raw *to_raw(struct disk *d)
 {
 	return container_of(d, struct disk_raw, disk);
-}
-
-/* Goes on after EINTR and short transfers until all is moved.  The end of the file is an error: the image shrank. */
-static int transfer_all(struct disk_raw *r, transfer_fn *fn, struct iovec *iov, unsigned n, uint64_t off)
-{
-	while (n) {
-		ssize_t got = fn(r->host, r->disk.fd, iov, (int)MIN(n, (unsigned)IOV_MAX), (off_t)off);
-
-		if (got == -EINTR)
-			continue;
-		if (got < 0)
-			return (int)got;
-		if (got == 0 && iov->iov_len)
-			return -EIO;
-		disk_advance(&iov, &n, &off, (size_t)got);
-	}
-	return 0;
 }
 
 /*
@@ -103,7 +83,7 @@ static void copy_segs(uint8_t *buf, size_t len, const struct iovec *iov, bool to
 }
 
 /* By way of memory that is aligned, piece by piece. */
-static int transfer_copied(struct disk_raw *r, transfer_fn *fn, struct iovec *iov, unsigned n, uint64_t off)
+static int transfer_copied(struct disk_raw *r, disk_transfer_fn *fn, struct iovec *iov, unsigned n, uint64_t off)
 {
 	size_t left = 0;
 	int ret = 0;
@@ -118,7 +98,7 @@ static int transfer_copied(struct disk_raw *r, transfer_fn *fn, struct iovec *io
 
 		if (fn == r->host->pwritev)
 			copy_segs(r->bounce, part, iov, false);
-		ret = transfer_all(r, fn, &v, 1, at);
+		ret = disk_transfer(r->host, fn, r->disk.fd, &v, 1, at);
 		if (!ret && fn == r->host->preadv)
 			copy_segs(r->bounce, part, iov, true);
 		disk_advance(&iov, &n, &off, part);
@@ -128,11 +108,11 @@ static int transfer_copied(struct disk_raw *r, transfer_fn *fn, struct iovec *io
 	return ret;
 }
 
-static int transfer(struct disk_raw *r, transfer_fn *fn, struct iovec *iov, unsigned n, uint64_t off)
+static int transfer(struct disk_raw *r, disk_transfer_fn *fn, struct iovec *iov, unsigned n, uint64_t off)
 {
 	const struct disk_io io = { .iov = iov, .n = n };
 
-	return disk_must_copy(&r->disk, &io) ? transfer_copied(r, fn, iov, n, off) : transfer_all(r, fn, iov, n, off);
+	return disk_must_copy(&r->disk, &io) ? transfer_copied(r, fn, iov, n, off) : disk_transfer(r->host, fn, r->disk.fd, iov, n, off);
 }
 
 static int raw_readv(struct disk *d, struct iovec *iov, unsigned n, uint64_t off)
@@ -158,7 +138,7 @@ static int write_zeroes(struct disk_raw *r, uint64_t off, uint64_t len)
 		struct iovec iov = { (void *)(uintptr_t)zeroes, MIN(len, sizeof(zeroes)) };
 		uint64_t n = iov.iov_len;
 
-		ret = transfer_all(r, r->host->pwritev, &iov, 1, off);
+		ret = disk_transfer(r->host, r->host->pwritev, r->disk.fd, &iov, 1, off);
 		off += n;
 		len -= n;
 	}
