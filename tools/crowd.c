@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * crowd.c - adding up machines and looking at the host.  Main thread, before a machine starts, which it must not delay: who
- * does not answer within PATIENCE_MS is left out.
+ * has not answered when PATIENCE_MS are over, for all together, is left out.
  */
 #include "crowd.h"
 
@@ -13,19 +13,28 @@
 #include "machines.h"
 #include "rundir.h"
 
-#define PATIENCE_MS 100
+#define PATIENCE_MS 500
+
+struct count {
+	struct crowd *crowd;
+	uint64_t deadline; /* by now_ns() */
+};
 
 static bool count_one(void *arg, const char *name)
 {
 	struct tvmm_memory m = { .size = sizeof(m) };
 	struct tvmm_info i = { .size = sizeof(i) };
 	struct tvmm_client *client;
-	struct crowd *c = arg;
+	struct count *count = arg;
+	struct crowd *c = count->crowd;
+	uint64_t now = now_ns();
 	struct tvmm_error err;
 
+	if (now >= count->deadline)
+		return false;
 	if (machine_connect(&client, name, &err))
 		return true;
-	tvmm_client_set_timeout(client, PATIENCE_MS);
+	tvmm_client_set_timeout(client, (unsigned)((count->deadline - now + 999999) / 1000000));
 	if (!tvmm_client_info(client, &i, &err) && i.pid != getpid() && i.state != TVMM_STATE_ENDED &&
 	    !tvmm_client_memory(client, &m, &err)) {
 		c->machines++;
@@ -53,10 +62,11 @@ static void read_host(struct crowd *c)
 
 void crowd_count(struct crowd *c, uint64_t configured)
 {
+	struct count count = { .crowd = c, .deadline = now_ns() + PATIENCE_MS * 1000000ull };
 	struct tvmm_error err;
 
 	*c = (struct crowd){ .machines = 1, .configured = configured };
-	rundir_each(count_one, c, &err); /* where there is no such folder, there are no others to be seen */
+	rundir_each(count_one, &count, &err); /* where there is no such folder, there are no others to be seen */
 	read_host(c);
 }
 
