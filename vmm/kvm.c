@@ -63,14 +63,26 @@ static int check_api(struct kvm *kvm, struct tvmm_error *err)
 	return 0;
 }
 
-/* 4.115: an MSI, as if the device had written DATA to ADDR.  Cheaper to set up than an irqfd with a route per vector:
- * each change of the routing table waits for a grace period, and a driver changes it with every unmask. */
+/*
+ * 4.115: an MSI, as if the device had written DATA to ADDR.  For what this process raises that is cheaper to set up than an
+ * irqfd with a route per vector: each change of the routing table waits for a grace period.  Workers outside have routes.
+ */
 static void signal_msi(struct msi_sink *sink, uint64_t addr, uint32_t data)
 {
 	struct kvm *kvm = container_of(sink, struct kvm, msi);
 	struct kvm_msi msi = { .address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32), .data = data };
 
 	kvm->host->ioctl(kvm->host, kvm->vm_fd, KVM_SIGNAL_MSI, (uintptr_t)&msi);
+}
+
+static int route_msi(struct msi_sink *sink, int fd, uint64_t addr, uint32_t data)
+{
+	return kvm_routes_set(&container_of(sink, struct kvm, msi)->routes, fd, addr, data);
+}
+
+static void unroute_msi(struct msi_sink *sink, int fd)
+{
+	kvm_routes_drop(&container_of(sink, struct kvm, msi)->routes, fd);
 }
 
 int kvm_open(struct kvm *kvm, const struct host *host, struct tvmm_error *err)
@@ -83,9 +95,15 @@ int kvm_open(struct kvm *kvm, const struct host *host, struct tvmm_error *err)
 		return probe_explain_open(host, ret, err);
 	kvm->dev_fd = ret;
 	ret = check_api(kvm, err);
-	if (ret)
+	if (ret) {
 		kvm_close(kvm);
-	return ret;
+		return ret;
+	}
+	if (kvm_cap(kvm, KVM_CAP_IRQFD) && kvm_cap(kvm, KVM_CAP_IRQ_ROUTING) >= KVM_ROUTES_MAX) {
+		kvm->msi.route = route_msi;
+		kvm->msi.unroute = unroute_msi;
+	}
+	return 0;
 }
 
 void kvm_close(struct kvm *kvm)
@@ -141,6 +159,7 @@ int kvm_create_vm(struct kvm *kvm, struct tvmm_error *err)
 	}
 	kvm->vm_fd = ret;
 	kvm->slots = 0;
+	kvm_routes_init(&kvm->routes, kvm->host, ret);
 	ret = set_up_vm(kvm, err);
 	if (ret)
 		kvm_destroy_vm(kvm);
@@ -150,8 +169,9 @@ int kvm_create_vm(struct kvm *kvm, struct tvmm_error *err)
 void kvm_destroy_vm(struct kvm *kvm)
 {
 	if (kvm->host && kvm->vm_fd >= 0)
-		kvm->host->close(kvm->host, kvm->vm_fd);
+		kvm->host->close(kvm->host, kvm->vm_fd); /* and its routes are gone */
 	kvm->vm_fd = -1;
+	kvm_routes_init(&kvm->routes, kvm->host, -1);
 }
 
 int kvm_map(struct kvm *kvm, struct gpa a, uint64_t size, void *host_mem, bool readonly, struct tvmm_error *err)

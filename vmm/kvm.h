@@ -2,7 +2,7 @@
 /*
  * kvm.h - /dev/kvm and one virtual machine's descriptor: capabilities, memory slots, interrupts, ioeventfds.
  *
- * The only file besides vcpu.c and x86_cpu.c that speaks KVM's ioctls.  Everything here is called by the thread that
+ * With kvm_routes.c, vcpu.c and x86_cpu.c, this is where KVM's ioctls are spoken.  Everything here is called by the thread that
  * builds the machine, except the interrupt functions, which any thread may call.
  */
 #ifndef TVMM_KVM_H
@@ -14,6 +14,7 @@
 #include "gmem.h"
 #include "host.h"
 #include "irq.h"
+#include "kvm_routes.h"
 
 struct kvm {
 	const struct host *host;
@@ -23,6 +24,7 @@ struct kvm {
 	unsigned slots;
 	bool has_readonly_mem, has_any_length, has_emulation_exit;
 	struct msi_sink msi;
+	struct kvm_routes routes; /* of eventfds that KVM answers with messages by itself */
 };
 
 /* Opens /dev/kvm and checks the API version and every capability that a machine needs; the error names cause and fix. */
