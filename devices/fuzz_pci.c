@@ -4,8 +4,10 @@
  *
  * What must hold: nothing that is read-only ever changes, whatever is written; a BAR holds its address or its size's mask;
  * what the bus says and what the page holds are the same; a masked or switched-off vector sends nothing, and one that
- * waited is sent once when the last mask goes.
+ * waited is sent once when the last mask goes.  The host sends for a call exactly while its vector is open, and what the
+ * table says.
  */
+#include <errno.h>
 #include <linux/pci_regs.h>
 #include "bus.h"
 #include "fuzz_input.h"
@@ -33,6 +35,36 @@ static struct {
 
 static const unsigned slots[FUNCS] = { 0, 31 };
 
+/* What the host sends at a signal of descriptor 100 and on: a few calls of each function. */
+#define CALLS 3
+static struct route {
+	bool on;
+	uint64_t addr;
+	uint32_t data;
+} routes[FUNCS * CALLS];
+
+static struct route *route_of(int fd)
+{
+	FUZZ_ASSERT(fd >= 100 && fd < 100 + FUNCS * CALLS);
+	return &routes[fd - 100];
+}
+
+static bool is_refused(uint64_t addr)
+{
+	return addr >> 32 & 0xff; /* as KVM does */
+}
+
+static int route(struct msi_sink *s, int fd, uint64_t addr, uint32_t data)
+{
+	*route_of(fd) = (struct route){ !is_refused(addr), addr, data };
+	return is_refused(addr) ? -EINVAL : 0;
+}
+
+static void unroute(struct msi_sink *s, int fd)
+{
+	route_of(fd)->on = false;
+}
+
 static void message(struct msi_sink *s, uint64_t addr, uint32_t data)
 {
 	FUZZ_ASSERT(addr % 4 == 0);
@@ -51,7 +83,7 @@ static void init_funcs(void)
 {
 	static const uint8_t body[13] = { 16, 1 };
 
-	sink.signal = message;
+	sink = (struct msi_sink){ .signal = message, .route = route, .unroute = unroute };
 	for (unsigned i = 0; i < FUNCS; i++) {
 		pci_func_init(&pci, &func[i], slots[i], "function", 0x1af4, 0x1042, 0x010000, 1, 0x1af4, 0x42);
 		pci_bar_set(&func[i], 0, 0xfe000000 + i * 0x10000, 0x8000, false);
@@ -112,6 +144,30 @@ static void check_msix(const struct pci_msix *m)
 		FUZZ_ASSERT(!(m->pending & BIT_ULL(v)) || m->entry[v].ctrl & 1);
 }
 
+static void check_calls(const struct pci_msix *m)
+{
+	for (unsigned i = 0; i < CALLS; i++) {
+		const struct pci_msix_call *c = &m->call[i];
+		const struct route *r = &routes[(m - msix) * CALLS + i];
+		unsigned v = c->vector;
+		bool open = c->fd >= 0 && v < m->n && m->enabled && !m->masked && !(m->entry[v].ctrl & 1);
+
+		FUZZ_ASSERT(r->on == (open && !is_refused(m->entry[v].addr)));
+		FUZZ_ASSERT(!r->on || (r->addr == m->entry[v].addr && r->data == m->entry[v].data));
+	}
+}
+
+/* A worker comes or goes, or the driver chooses another vector. */
+static void op_call(struct pci_msix *m, uint8_t what)
+{
+	unsigned call = what % CALLS;
+
+	if (what & 64)
+		pci_msix_call_vector(m, call, what & 128 ? 0xffff : fuzz_u8(&in) % (PCI_MSIX_MAX + 2));
+	else
+		FUZZ_ASSERT(!pci_msix_call_fd(m, call, what & 128 ? -1 : 100 + (int)((unsigned)(m - msix) * CALLS + call)));
+}
+
 static void op_signal(struct pci_msix *m, unsigned v)
 {
 	bool open = m->enabled && !m->masked && v < m->n && !(m->entry[v].ctrl & 1);
@@ -153,7 +209,10 @@ static void op(void)
 			pci_msix_table_write(&msix[i], fuzz_u16(&in), size, fuzz_value(&in));
 		break;
 	case 6:
-		op_signal(&msix[i], (unsigned)off % (PCI_MSIX_MAX + 2));
+		if (b & 64)
+			op_call(&msix[i], (uint8_t)off);
+		else
+			op_signal(&msix[i], (unsigned)off % (PCI_MSIX_MAX + 2));
 		break;
 	default:
 		if (b & 64)
@@ -163,6 +222,7 @@ static void op(void)
 		break;
 	}
 	check_msix(&msix[i]);
+	check_calls(&msix[i]);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -171,6 +231,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		build();
 	init_funcs();
 	memset(&t, 0, sizeof(t));
+	memset(routes, 0, sizeof(routes));
 	in = (struct fuzz){ data, data + size };
 	while (fuzz_more(&in))
 		op();

@@ -21,6 +21,7 @@
 #define PCI_MAX_FUNCS  32
 #define PCI_CFG_SIZE   4096
 #define PCI_MSIX_MAX   20
+#define PCI_MSIX_CALLS 16
 
 struct pci_func;
 
@@ -78,6 +79,11 @@ struct pci_msix {
 		uint32_t data, ctrl;
 	} entry[PCI_MSIX_MAX];
 	uint64_t pending;
+	struct pci_msix_call {
+		int fd;          /* -1: none */
+		unsigned vector; /* N or more: none */
+		bool routed;     /* the host sends it */
+	} call[PCI_MSIX_CALLS];
 };
 
 /* Adds the capability: N vectors, table at TABLE_OFF and pending bits at PBA_OFF in BAR. */
@@ -91,5 +97,13 @@ void pci_msix_table_write(struct pci_msix *m, uint64_t off, unsigned size, uint6
 uint64_t pci_msix_pba_read(struct pci_msix *m, uint64_t off, unsigned size);
 /* Sends vector V, or marks it pending while masked; nothing if MSI-X is off or V is out of range. */
 void pci_msix_signal(struct pci_msix *m, unsigned v);
+/*
+ * For workers outside this process, which signal eventfds.  Each of PCI_MSIX_CALLS such calls has a vector, at first none,
+ * and a descriptor.  While the vector is enabled and not masked, the host sends its message at each signal, and nobody
+ * reads the descriptor; at other times, and when the host cannot, it stays readable, and who reads it calls
+ * pci_msix_signal().  FD -1: no more; when this returns the host sends nothing for it.  -ENOTSUP: the host never does.
+ */
+void pci_msix_call_vector(struct pci_msix *m, unsigned call, unsigned v);
+int pci_msix_call_fd(struct pci_msix *m, unsigned call, int fd);
 
 #endif

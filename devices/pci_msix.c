@@ -3,8 +3,10 @@
  * pci_msix.c - MSI-X: a table of messages, masks, and bits for what waits behind them (PCI 3.0, 6.8.2).
  *
  * Registers are used by vCPU threads, vectors signalled from any thread.  Messages are sent under the lock, so that
- * once a guest's write of a mask has returned, nothing more comes from behind it.
+ * once a guest's write of a mask has returned, nothing more comes from behind it.  The same holds for messages that the
+ * host sends at an eventfd's signal: a mask takes them from it, and the end of the mask gives them back.
  */
+#include <errno.h>
 #include <linux/pci_regs.h>
 #include "bits.h"
 #include "pci.h"
@@ -29,6 +31,8 @@ void pci_msix_init(struct pci_msix *m, struct pci_func *f, struct msi_sink *sink
 	pthread_mutex_init(&m->lock, NULL);
 	for (unsigned v = 0; v < n; v++)
 		m->entry[v].ctrl = PCI_MSIX_ENTRY_CTRL_MASKBIT;
+	for (unsigned i = 0; i < PCI_MSIX_CALLS; i++)
+		m->call[i] = (struct pci_msix_call){ .fd = -1, .vector = PCI_MSIX_MAX };
 	m->cap = pci_cap_add(f, PCI_CAP_ID_MSIX, &cap, sizeof(cap));
 	store_le16(f->wmask + m->cap + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
 }
@@ -38,10 +42,15 @@ void pci_msix_fini(struct pci_msix *m)
 	pthread_mutex_destroy(&m->lock);
 }
 
+static bool is_open(const struct pci_msix *m, unsigned v)
+{
+	return v < m->n && m->enabled && !m->masked && !(m->entry[v].ctrl & PCI_MSIX_ENTRY_CTRL_MASKBIT);
+}
+
 /* Sends V if it waits and nothing masks it any more. */
 static void send_pending(struct pci_msix *m, unsigned v)
 {
-	if (!m->enabled || m->masked || m->entry[v].ctrl & PCI_MSIX_ENTRY_CTRL_MASKBIT || !(m->pending & BIT_ULL(v)))
+	if (!is_open(m, v) || !(m->pending & BIT_ULL(v)))
 		return;
 	m->pending &= ~BIT_ULL(v);
 	m->sink->signal(m->sink, m->entry[v].addr, m->entry[v].data);
@@ -57,6 +66,57 @@ void pci_msix_signal(struct pci_msix *m, unsigned v)
 	pthread_mutex_unlock(&m->lock);
 }
 
+/* ---- calls -------------------------------------------------------------------------------------------------------- */
+
+/* Who sends C's messages, and which. */
+static void route(struct pci_msix *m, struct pci_msix_call *c)
+{
+	if (c->fd >= 0 && is_open(m, c->vector)) {
+		c->routed = !m->sink->route(m->sink, c->fd, m->entry[c->vector].addr, m->entry[c->vector].data);
+	} else if (c->routed) {
+		m->sink->unroute(m->sink, c->fd);
+		c->routed = false;
+	}
+}
+
+/* V's message or mask may have changed. */
+static void changed(struct pci_msix *m, unsigned v)
+{
+	send_pending(m, v);
+	for (unsigned i = 0; i < PCI_MSIX_CALLS; i++)
+		if (m->call[i].vector == v)
+			route(m, &m->call[i]);
+}
+
+void pci_msix_call_vector(struct pci_msix *m, unsigned call, unsigned v)
+{
+	if (call >= PCI_MSIX_CALLS)
+		return;
+	pthread_mutex_lock(&m->lock);
+	m->call[call].vector = v;
+	route(m, &m->call[call]);
+	pthread_mutex_unlock(&m->lock);
+}
+
+int pci_msix_call_fd(struct pci_msix *m, unsigned call, int fd)
+{
+	struct pci_msix_call *c;
+
+	if (call >= PCI_MSIX_CALLS || !m->sink->route)
+		return -ENOTSUP;
+	c = &m->call[call];
+	pthread_mutex_lock(&m->lock);
+	if (c->routed)
+		m->sink->unroute(m->sink, c->fd);
+	c->routed = false;
+	c->fd = fd;
+	route(m, c);
+	pthread_mutex_unlock(&m->lock);
+	return 0;
+}
+
+/* ---- message control ---------------------------------------------------------------------------------------------- */
+
 void pci_msix_cfg_written(struct pci_msix *m, unsigned off, unsigned size)
 {
 	unsigned flags = m->cap + PCI_MSIX_FLAGS;
@@ -69,7 +129,7 @@ void pci_msix_cfg_written(struct pci_msix *m, unsigned off, unsigned size)
 	m->enabled = control & PCI_MSIX_FLAGS_ENABLE;
 	m->masked = control & PCI_MSIX_FLAGS_MASKALL;
 	for (unsigned v = 0; v < m->n; v++)
-		send_pending(m, v);
+		changed(m, v);
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -129,7 +189,7 @@ void pci_msix_table_write(struct pci_msix *m, uint64_t off, unsigned size, uint6
 	pthread_mutex_lock(&m->lock);
 	for (unsigned i = 0; i < size / 4; i++)
 		field_set(m, (unsigned)off / 16, (unsigned)off % 16 / 4 + i, (uint32_t)(val >> 32 * i));
-	send_pending(m, (unsigned)off / 16);
+	changed(m, (unsigned)off / 16);
 	pthread_mutex_unlock(&m->lock);
 }
 

@@ -30,6 +30,9 @@ static struct {
 	/* The device. */
 	bool watched[2], lent;
 	unsigned recvs;
+	/* The transport: whether its host can deliver calls, and which. */
+	bool delivers;
+	int routed[2];
 } k;
 
 #define TAP_FD 77
@@ -116,6 +119,14 @@ static int bell_watch(struct virtio_dev *dev, unsigned q, bool watch)
 	return 0;
 }
 
+static int queue_call(struct virtio_dev *dev, unsigned q, int fd)
+{
+	if (!k.delivers)
+		return -ENOTSUP;
+	k.routed[q] = fd;
+	return 0;
+}
+
 static void begin(void)
 {
 	static const uint8_t mac[6] = { 2 };
@@ -126,7 +137,7 @@ static void begin(void)
 	k.th.h.ioctl = vhost_ioctl;
 	td_init(&k.t);
 	k.t.loop.host = &k.th.h;
-	k.backend[0] = k.backend[1] = -1;
+	k.backend[0] = k.backend[1] = k.routed[0] = k.routed[1] = -1;
 	k.watched[0] = k.watched[1] = true;
 	k.nif = (struct netif){ .ops = &nif_ops, .kind = "fake", .pairs = 1, .up = true };
 	ck_assert_int_eq(vhost_net_open(&k.vhost, &k.th.h, &k.t.loop, 1, NULL), 0);
@@ -138,6 +149,7 @@ static void start(void)
 	td_setup(&k.t, &k.net.dev, EVENT_IDX | INDIRECT);
 	k.t.transport.bell_fd = bell_fd;
 	k.t.transport.bell_watch = bell_watch;
+	k.t.transport.queue_call = queue_call;
 	virtio_set_status(&k.net.dev, 0xf);
 }
 
@@ -184,6 +196,38 @@ START_TEST(lend_and_take_back)
 	ck_assert(k.lent);
 	end();
 	ck_assert_int_eq(k.backend[1], -1);
+}
+END_TEST
+
+/* Where the host delivers calls, the loop hears of none but those that the host left, and of each once. */
+START_TEST(delivered_by_the_host)
+{
+	uint64_t n;
+
+	begin();
+	k.delivers = true;
+	start();
+	for (unsigned q = 0; q < 2; q++)
+		ck_assert_int_eq(k.routed[q], k.call[q]);
+	ck_assert_int_eq(write(k.call[0], &(uint64_t){ 1 }, 8), 8);
+	ck_assert_int_eq(read(k.call[0], &n, 8), 8); /* the host has it before the loop looks */
+	ck_assert_int_eq(loop_settle(&k.t.loop), 0);
+	ck_assert_uint_eq(k.t.queue_irqs[0], 0);
+	for (unsigned i = 1; i <= 3; i++) { /* masked: it stays */
+		ck_assert_int_eq(write(k.call[0], &(uint64_t){ 1 }, 8), 8);
+		ck_assert_int_eq(loop_settle(&k.t.loop), 1);
+		ck_assert_uint_eq(k.t.queue_irqs[0], i);
+		ck_assert_int_eq(read(k.call[0], &n, 8), -1); /* and nothing is left that would be served again */
+	}
+	virtio_set_status(&k.net.dev, 0);
+	ck_assert_int_eq(k.routed[0], -1);
+	ck_assert_int_eq(k.routed[1], -1);
+	k.delivers = false;
+	start();
+	ck_assert_int_eq(write(k.call[0], &(uint64_t){ 1 }, 8), 8);
+	ck_assert_int_eq(loop_settle(&k.t.loop), 1);
+	ck_assert_uint_eq(k.t.queue_irqs[0], 4);
+	end();
 }
 END_TEST
 
@@ -236,7 +280,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { lend_and_take_back, refused, cannot_open, NULL };
+	const TTest *const tests[] = { lend_and_take_back, delivered_by_the_host, refused, cannot_open, NULL };
 
 	return test_main("vhost_net", tests);
 }

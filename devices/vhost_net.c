@@ -2,8 +2,9 @@
 /*
  * vhost_net.c - setting up and taking down the kernel's workers (Linux include/uapi/linux/vhost.h).
  *
- * A worker gets the memory map, the rings' places, the guest's bell as its kick, and an eventfd of ours as its call: that
- * one's readiness becomes the queue's interrupt, on the loop.  While it works, the bell is not ours to read.
+ * A worker gets the memory map, the rings' places, the guest's bell as its kick, and an eventfd of ours as its call
+ * (virtio_call.h).  While it works, the bell is not ours to read: the guest's notification wakes the worker, the worker's
+ * call interrupts the guest, and we have no part in either.
  */
 #include "vhost_net.h"
 
@@ -12,19 +13,14 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include "bits.h"
-
-struct vhost_call {
-	struct evbell bell; /* rung by the worker */
-	struct virtio_dev *dev;
-	unsigned queue;
-};
+#include "virtio_call.h"
 
 struct vhost_pair {
 	int fd; /* -1: none */
 	bool started;
 	uint64_t features; /* that the worker has */
 	struct virtio_dev *dev;
-	struct vhost_call call[2];
+	struct virtio_call call[2];
 };
 
 struct vhost_net {
@@ -47,14 +43,6 @@ static int vhost_ioctl(struct vhost_net *v, const struct vhost_pair *p, unsigned
 	return ret < 0 ? ret : 0;
 }
 
-static void call_rung(struct evbell *b)
-{
-	struct vhost_call *c = container_of(b, struct vhost_call, bell);
-
-	if (c->dev)
-		c->dev->transport->queue_irq(c->dev, c->queue);
-}
-
 static int open_pair(struct vhost_net *v, struct tvmm_error *err)
 {
 	struct vhost_pair *p = &v->pair[v->pairs];
@@ -69,18 +57,16 @@ static int open_pair(struct vhost_net *v, struct tvmm_error *err)
 	if (ret)
 		err_set(err, TVMM_E_UNSUPPORTED, -ret, "/dev/vhost-net", "it does not answer as vhost does");
 	if (!ret)
-		ret = evbell_init(&p->call[0].bell, v->loop, call_rung, err);
+		ret = virtio_call_init(&p->call[0], v->loop, err);
 	if (!ret) {
-		ret = evbell_init(&p->call[1].bell, v->loop, call_rung, err);
+		ret = virtio_call_init(&p->call[1], v->loop, err);
 		if (ret)
-			evbell_fini(&p->call[0].bell, v->loop);
+			virtio_call_fini(&p->call[0]);
 	}
 	if (ret) {
 		v->host->close(v->host, p->fd);
 		return ret;
 	}
-	for (unsigned i = 0; i < 2; i++)
-		evbell_watch(&p->call[i].bell, v->loop, true);
 	v->pairs++;
 	return 0;
 }
@@ -109,8 +95,8 @@ void vhost_net_close(struct vhost_net *v)
 		return;
 	for (unsigned i = 0; i < v->pairs; i++) {
 		vhost_net_stop(v, i);
-		evbell_fini(&v->pair[i].call[0].bell, v->loop);
-		evbell_fini(&v->pair[i].call[1].bell, v->loop);
+		virtio_call_fini(&v->pair[i].call[0]);
+		virtio_call_fini(&v->pair[i].call[1]);
 		v->host->close(v->host, v->pair[i].fd);
 	}
 	free(v);
@@ -138,7 +124,7 @@ static int set_ring(struct vhost_net *v, struct vhost_pair *p, unsigned ring, un
 	struct vhost_vring_addr addr = { .index = ring, .desc_user_addr = (uintptr_t)vq->desc,
 					 .avail_user_addr = (uintptr_t)vq->avail, .used_user_addr = (uintptr_t)vq->used };
 	struct vhost_vring_file kick = { .index = ring, .fd = p->dev->transport->bell_fd(p->dev, queue) };
-	struct vhost_vring_file call = { .index = ring, .fd = p->call[ring].bell.src.fd };
+	struct vhost_vring_file call = { .index = ring, .fd = virtio_call_fd(&p->call[ring]) };
 	int ret = vhost_ioctl(v, p, VHOST_SET_VRING_NUM, &num);
 
 	if (!ret)
@@ -149,8 +135,8 @@ static int set_ring(struct vhost_net *v, struct vhost_pair *p, unsigned ring, un
 		ret = vhost_ioctl(v, p, VHOST_SET_VRING_KICK, &kick);
 	if (!ret)
 		ret = vhost_ioctl(v, p, VHOST_SET_VRING_CALL, &call);
-	p->call[ring].dev = p->dev;
-	p->call[ring].queue = queue;
+	if (!ret)
+		virtio_call_attach(&p->call[ring], p->dev, queue);
 	return ret;
 }
 
@@ -196,7 +182,7 @@ void vhost_net_stop(struct vhost_net *v, unsigned pair)
 
 		set_backend(v, p, ring, VHOST_FILE_UNBIND); /* waits for the worker */
 		vhost_ioctl(v, p, VHOST_SET_VRING_KICK, &none);
-		p->call[ring].dev = NULL;
+		virtio_call_detach(&p->call[ring]);
 		p->dev->transport->bell_watch(p->dev, 2 * pair + ring, true);
 	}
 	p->started = false;

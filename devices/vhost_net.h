@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * vhost_net.h - the kernel's own worker for virtio-net queues (/dev/vhost-net), in place of ours: it takes packets from
- * the tap to the guest's buffers and back, is rung by the guest through KVM, and rings us for interrupts.
+ * the tap to the guest's buffers and back, is rung by the guest through KVM, and interrupts it the same way (virtio_call.h).
  *
  * One per queue pair.  Opened before the loop runs; all else on the I/O loop, by virtio_net.c.  The worker reads guest
  * memory by itself, through the same checks as ours (its own), and only what is told to it is guest memory.

@@ -88,6 +88,12 @@ struct virtio_transport {
 	 */
 	int (*bell_fd)(struct virtio_dev *dev, unsigned q);
 	int (*bell_watch)(struct virtio_dev *dev, unsigned q, bool watch);
+	/*
+	 * For virtio_call.h: eventfd FD, which such a worker signals, stands for queue Q's interrupt; -1: no more.  0: while the
+	 * host delivers it by itself, FD is not readable; when it is, and for ever if not 0, queue_irq() is to be called.  On the
+	 * loop.  NULL: not to be had.
+	 */
+	int (*queue_call)(struct virtio_dev *dev, unsigned q, int fd);
 	/* The device is being reset: so are the transport's own registers.  Under dev->lock. */
 	void (*reset)(struct virtio_dev *dev);
 };

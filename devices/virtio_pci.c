@@ -23,6 +23,8 @@
 #define REVISION 1
 #define BAR      0
 
+_Static_assert(VIRTIO_MAX_QUEUES <= PCI_MSIX_CALLS, "each queue has a call");
+
 #define ISR_QUEUE  1
 #define ISR_CONFIG 2
 
@@ -61,6 +63,18 @@ static void config_irq(struct virtio_dev *dev)
 	interrupt(vp, ISR_CONFIG, &vp->config_vector);
 }
 
+/* Under dev->lock, or before the guest runs. */
+static void set_queue_vector(struct virtio_pci *vp, unsigned q, uint16_t vector)
+{
+	vp->queue_vector[q] = vector;
+	pci_msix_call_vector(&vp->msix, q, vector);
+}
+
+static int queue_call(struct virtio_dev *dev, unsigned q, int fd)
+{
+	return pci_msix_call_fd(&vp_of(dev)->msix, q, fd);
+}
+
 static void clear_registers(struct virtio_dev *dev)
 {
 	struct virtio_pci *vp = vp_of(dev);
@@ -69,7 +83,7 @@ static void clear_registers(struct virtio_dev *dev)
 	vp->queue_select = 0;
 	vp->config_vector = VIRTIO_MSI_NO_VECTOR;
 	for (unsigned q = 0; q < VIRTIO_MAX_QUEUES; q++)
-		vp->queue_vector[q] = VIRTIO_MSI_NO_VECTOR;
+		set_queue_vector(vp, q, VIRTIO_MSI_NO_VECTOR);
 	vp->isr = 0;
 }
 
@@ -181,7 +195,7 @@ static void queue_write(struct virtio_pci *vp, struct virtio_queue *q, unsigned 
 		virtio_queue_set_size(q, (uint16_t)val);
 		break;
 	case VIRTIO_PCI_COMMON_Q_MSIX:
-		vp->queue_vector[q->index] = vector(vp, val);
+		set_queue_vector(vp, q->index, vector(vp, val));
 		break;
 	case VIRTIO_PCI_COMMON_Q_ENABLE:
 		if (val == 1) /* a driver must not write 0, and a queue once enabled stays so until reset */
@@ -433,10 +447,10 @@ int virtio_pci_init(struct virtio_pci *vp, struct virtio_dev *dev, struct pci *p
 	vp->dev = dev;
 	vp->transport = (struct virtio_transport){ .queue_irq = queue_irq, .config_irq = config_irq,
 						   .again = again, .bell_fd = bell_fd, .bell_watch = bell_watch,
-						   .reset = clear_registers };
+						   .queue_call = queue_call, .reset = clear_registers };
 	dev->transport = &vp->transport;
-	clear_registers(dev);
 	init_func(vp, pci, slot, bar_addr, sink);
+	clear_registers(dev);
 	ret = init_bells(vp, err);
 	if (ret)
 		virtio_pci_fini(vp);
