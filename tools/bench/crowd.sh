@@ -23,7 +23,7 @@ crowd_start() {
 	mkdir -p "$GROUP" && echo "$limit" >"$GROUP/memory.max" || return
 	crowd_size=$3 crowd_pid=() crowd_peak=0
 	truncate -s $(($4 / 3))M crowd.img
-	crowd_began=$EPOCHREALTIME
+	crowd_began=$EPOCHREALTIME crowd_small_before=$(crowd_small)
 	for ((v = 0; v < $3; v++)); do
 		rm -f "crowd.in$v" && mkfifo "crowd.in$v"
 		(
@@ -46,24 +46,60 @@ crowd_wait() {
 	done
 }
 
-# crowd_turns ROUNDS MIB PASSES - every guest in its turn, ROUNDS times.  Guests that have died are left out.
+# crowd_ms - ms since this host was started, by the clock that decisions are logged with.
+crowd_ms() {
+	local up
+	read -r up _ </proc/uptime
+	echo $((10#${up/./} * 10))
+}
+
+# crowd_turns ROUNDS MIB PASSES - every guest in its turn, ROUNDS times.  Guests that have died are left out.  When turns
+# began and ended is in crowd.turns.
 crowd_turns() {
 	local round v
+	: >crowd.turns
 	crowd_began=$EPOCHREALTIME
 	for ((round = 1; round <= $1; round++)); do
 		for ((v = 0; v < crowd_size; v++)); do
 			kill -0 "${crowd_pid[v]}" 2>/dev/null || continue
-			echo "cat /dev/vda >/dev/null; seq 100000 | sort -r | md5sum; /exercise work $2 $3" >"crowd.in$v"
+			echo "guest $v begins at $(crowd_ms) ms" >>crowd.turns
+			# shellcheck disable=SC2016
+			echo 'at() { read -r up idle </proc/uptime; echo "$1 at $up s"; }; at turn;' "cat /dev/vda >/dev/null; at read;" \
+				"seq 100000 | sort -r | md5sum; at sorted; /exercise work $2 $3" >"crowd.in$v"
 			crowd_wait $v worked $round
+			echo "guest $v ends at $(crowd_ms) ms; group: $(($(cat "$GROUP/memory.current") >> 20)) MiB" >>crowd.turns
 		done
 	done
 	crowd_took=$(awk -v a="$crowd_began" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f", b - a }')
+}
+
+# Charges of a huge page that failed in a control group at its limit, since this host was started.
+crowd_small() { awk '$1 == "thp_fault_fallback_charge" { print $2 }' /proc/vmstat; }
+
+# crowd_count - sets crowd_cost: what it took, as words NAME=NUMBER.  Exits and ms of CPU of the loops (all threads but vCPUs)
+# are those of the guests that live.
+crowd_count() {
+	local pid task name ns _ loops=0 exits=0 n
+	for pid in "${crowd_pid[@]}"; do
+		for task in /proc/"$pid"/task/*; do
+			read -r name 2>/dev/null <"$task/comm" && [[ $name != */cpu* ]] && read -r ns _ 2>/dev/null <"$task/schedstat" &&
+				loops=$((loops + ns / 1000000))
+		done
+		read -r n 2>/dev/null <"$(echo /sys/kernel/debug/kvm/"$pid"-*/exits)" && exits=$((exits + n))
+	done
+	crowd_cost="exits=$exits loops_ms=$loops huge_fallbacks=$(($(crowd_small) - crowd_small_before)) $(awk '
+		$1 ~ /^(pgfault|pgmajfault|thp_fault_alloc|pgsteal_direct)$/ { printf "%s=%d ", $1, $2 }
+		$1 == "max" { printf "at_limit=%d ", $2 }
+		$1 ~ /^(user|system)_usec$/ { printf "%s_ms=%d ", substr($1, 1, index($1, "_") - 1), $2 / 1000 }
+		$1 == "some" { printf "stalled_ms=%d", substr($NF, 7) / 1000 }' \
+		"$GROUP"/memory.{stat,events,pressure} "$GROUP/cpu.stat")"
 }
 
 # crowd_end - power off; sets crowd_ok (guests that ended well, with every byte right), crowd_kills (by the host),
 # crowd_ooms (kills inside guests), crowd_peak (MiB) and leaves nothing running.
 crowd_end() {
 	local v ooms
+	crowd_count
 	for ((v = 0; v < crowd_size; v++)); do
 		if kill -0 "${crowd_pid[v]}" 2>/dev/null; then
 			# shellcheck disable=SC2016
