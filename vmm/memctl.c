@@ -12,6 +12,7 @@
 #include "smaps.h"
 
 #define STATS_AGE_NS UINT64_C(500000000)
+#define ANSWER_NS    UINT64_C(40000000) /* what a guest has to answer with its statistics */
 
 /* ---- pages that wait to be discarded ------------------------------------------------------------------------------ */
 
@@ -142,9 +143,6 @@ static void decide(struct memctl *c)
 		virtio_balloon_trim(c->balloon);
 	if (d.pageout)
 		c->paged_out += discard_pageout(&c->discard, d.pageout);
-	/* The answer is for the next decision. */
-	if (c->balloon)
-		virtio_balloon_ask_stats(c->balloon);
 	c->last = d;
 	c->last_sample = s;
 	c->decided_ns = c->host->now_ns(c->host);
@@ -157,7 +155,13 @@ static void clock_ready(struct evsource *src, uint32_t events)
 	struct memctl *c = container_of(src, struct memctl, clock);
 
 	drain_timer(c->host, src->fd);
-	if (c->mode == CONFIG_RECLAIM_AUTO && !c->fixed)
+	if (c->mode != CONFIG_RECLAIM_AUTO || c->fixed)
+		return;
+	/* First the guest is asked: what it said half a second ago is of another time, where memory comes and goes by turns. */
+	c->asked = !c->asked && c->balloon && virtio_balloon_ask_stats(c->balloon);
+	if (c->asked)
+		c->host->timerfd_set(c->host, c->clock.fd, c->host->now_ns(c->host) + ANSWER_NS, 0);
+	else
 		decide(c);
 }
 
@@ -204,7 +208,7 @@ static void set_on_loop(void *arg)
 	c->fixed = r->bytes != TVMM_MEMORY_AUTO;
 	c->target = c->fixed ? bytes : c->configured;
 	c->policy = (struct oc_state){ 0 };
-	c->decided = false;
+	c->decided = c->asked = false;
 	memctl_start(c); /* a timer that rings with a fixed target finds nothing to do, once */
 	log_line(c->log, TVMM_LOG_INFO, "memory: target %lu MiB of %lu, on request", c->target >> 20, c->configured >> 20);
 	apply_target(c);

@@ -43,6 +43,7 @@ struct memctl {
 	uint64_t decided_ns, paged_out;
 	uint32_t told;            /* bit per reason: the log has had it since the host's state changed */
 	bool decided;
+	bool asked;               /* the guest was asked how it is; the clock rings when it has had time to tell */
 	struct virtio_balloon *balloon; /* the present guest's, or NULL */
 	bool ok;
 };
