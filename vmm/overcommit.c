@@ -13,10 +13,13 @@
 #define WANT_TAU_MS   10000 /* how slowly unused memory is given up while the host is short */
 #define GROW_MS       60000 /* from nothing to everything while the host has plenty */
 #define HOLD_MS       15000 /* a guest that hurt is left alone for so long */
+#define PAIN_MS       3000  /* so long a guest that begins to hurt badly goes before the host */
 #define SETTLE_MS     3000  /* a cut takes so long to be seen in the host's figures */
 #define JUMP_MS       10000 /* a longer pause between samples says nothing about rates */
 #define DEAF_SAMPLES  12
 #define FAST_MS       250   /* between samples where something is about to happen */
+#define NEAR_MS       500   /* ... and where it could soon */
+#define REPORT_MS     10000 /* free memory is left so long to reporting, which costs a guest nothing, where nobody waits for it */
 #define SLOP          MIB(32)
 #define OUT_MS        500   /* between two pieces that are paged out, while they stay out */
 #define OUT_BACKOFF   6     /* ... doubled so often at most while they do not: half a minute */
@@ -113,14 +116,18 @@ static uint64_t share_at(const struct oc_policy *p, const struct oc_sample *s, c
 struct guest_view {
 	uint64_t need;   /* in use, and some room */
 	uint64_t in_use; /* in use, page cache included: what it does not have free */
+	uint64_t cache;  /* it could drop that */
+	uint64_t excess; /* free in the guest, and still in the host's memory */
 	bool hurt, badly;
+	uint64_t grew;   /* by so much the host has more of it than at the last sample */
 };
 
 static struct guest_view look_at_guest(const struct oc_policy *p, const struct oc_state *st, const struct oc_sample *s,
 				       bool jump)
 {
 	uint64_t dt = sub0(s->now_ms, st->word_ms);
-	struct guest_view g = { .need = s->resident, .in_use = s->resident };
+	struct guest_view g = { .need = s->resident, .in_use = s->resident,
+				.grew = jump ? 0 : sub0(s->resident, st->last.resident) };
 	uint64_t own, visible = sub0(p->max, s->held);
 
 	if (!s->seq || !s->g_total)
@@ -129,13 +136,16 @@ static struct guest_view look_at_guest(const struct oc_policy *p, const struct o
 	own = sub0(p->max, s->g_total);
 	g.in_use = MIN(sub0(sub0(s->g_total, s->g_free), s->held) + own, visible);
 	g.need = MIN(sub0(sub0(s->g_total, s->g_avail), s->held) + own, visible);
+	g.excess = sub0(s->resident, g.in_use);
+	g.cache = MIN(sub0(s->g_avail, s->g_free), visible);
 	/* Whatever it says, it does not use what the host does not have; and it needs room to breathe. */
 	g.need = MIN(g.need, MAX(s->resident, p->min));
 	g.need += clamp(g.need / 8, MIB(64), MIB(512));
 	if (s->seq == st->last.seq || !st->last.seq || jump)
 		return g;
 	g.badly = s->ooms > st->last.ooms || rate(s->stalls, st->last.stalls, dt) > 50;
-	g.hurt = g.badly || rate(s->stalls, st->last.stalls, dt) > 2 || rate(s->majflt, st->last.majflt, dt) > 50 ||
+	/* With nothing left that it could drop, the next page is one that it waits for. */
+	g.hurt = g.badly || (s->held && s->g_avail < MAX(MIB(16), visible / 32)) || rate(s->stalls, st->last.stalls, dt) > 2 || rate(s->majflt, st->last.majflt, dt) > 50 ||
 		 rate(s->swap_in, st->last.swap_in, dt) > MIB(1);
 	return g;
 }
@@ -185,13 +195,18 @@ static void want_step(const struct oc_policy *p, struct oc_state *st, const stru
 	st->want = clamp(MAX(st->want, g->need), p->min, p->max);
 }
 
-/* Everyone gives the same part of what the host has of it. */
-static bool cut(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s, const struct host_view *v,
-		enum oc_regime regime)
+/*
+ * Everyone gives the same part of what the host has of it.  But for one that has no more than it needs, and far less than it
+ * may have: a target that reaches it would have its balloon filled with memory that the host has not got.
+ */
+static bool cut(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s, const struct guest_view *g,
+		const struct host_view *v, enum oc_regime regime)
 {
 	uint64_t goal = v->mark / 2, has = MIN(st->target, s->resident + SLOP), part;
 
 	if (regime < OC_ORANGE || v->left >= goal || (st->cut_ms && sub0(s->now_ms, st->cut_ms) < SETTLE_MS))
+		return false;
+	if (s->resident <= g->need && s->resident < st->target / 2)
 		return false;
 	part = MIN(mul_div(has, goal - v->left, v->used), has / (regime == OC_RED ? 2 : 4));
 	st->cut_ms = s->now_ms;
@@ -199,12 +214,47 @@ static bool cut(const struct oc_policy *p, struct oc_state *st, const struct oc_
 	return true;
 }
 
-/* A guest that hurts while the host has room gets a quarter of that room beyond its slow share. */
-static void lend(const struct oc_policy *p, struct oc_state *st, const struct guest_view *g, const struct host_view *v,
-		 enum oc_regime regime)
+/*
+ * A guest that grows into the last that the host has is promised no more than that: it drops page cache of its own, which
+ * is quicker than anything that another guest could give, before the host has nothing left.  Not where it would have to
+ * give up much that it has free to come to its page cache.
+ */
+static bool brake(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s, const struct guest_view *g,
+		  const struct host_view *v)
 {
-	if (g->hurt && regime == OC_GREEN)
-		st->share = clamp(MAX(st->share, st->target + sub0(v->left, v->mark) / 4), p->min, p->max);
+	uint64_t most = s->resident + sub0(v->left, v->mark / 4);
+
+	if (s->g_free > 2 * g->cache || g->grew < MIB(8) || v->left >= v->mark + 2 * g->grew || most >= st->share)
+		return false;
+	st->share = clamp(most, p->min, p->max);
+	return true;
+}
+
+/*
+ * Where the host has room, a guest that hurts gets half of that beyond its slow share, in one step; and one that comes to
+ * need more gets that before it hurts.  One that begins to hurt badly gets of what is kept free for just that, too; one that
+ * always does, whatever it is given, does not.
+ */
+static void lend(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s, const struct guest_view *g,
+		 const struct host_view *v, enum oc_regime regime)
+{
+	uint64_t kept = v->mark, room, most;
+
+	if (g->badly && sub0(s->now_ms, st->badly_ms) >= HOLD_MS)
+		st->pain_ms = s->now_ms;
+	if (g->badly)
+		st->badly_ms = s->now_ms;
+	if (g->badly && regime == OC_YELLOW && sub0(s->now_ms, st->pain_ms) < PAIN_MS)
+		kept = v->mark / 3;
+	room = sub0(v->left, kept) / 2;
+	most = MIN(g->need, st->share + room);
+
+	if (g->hurt) {
+		most = st->target + MIN(room, MAX(st->target / 2, MIB(64)));
+		st->want = clamp(MAX(st->want, most), p->min, p->max);
+	}
+	if (room)
+		st->share = clamp(MAX(st->share, most), p->min, p->max);
 }
 
 /* ---- whether it works --------------------------------------------------------------------------------------------- */
@@ -234,22 +284,33 @@ static bool has_no_effect(const struct oc_policy *p, struct oc_state *st, const 
 
 /* ---- other means -------------------------------------------------------------------------------------------------- */
 
+/*
+ * A trim takes all the memory that is free in the guest through its hands, page by page where its kernel clears what it
+ * allocates: work that is worth it where somebody waits for the memory, and not in a guest that is about to use it.
+ */
 static bool wants_trim(struct oc_state *st, const struct oc_sample *s, const struct guest_view *g, enum oc_regime regime)
 {
 	static const uint32_t pause_ms[] = { [OC_GREEN] = 20000, [OC_YELLOW] = 5000, [OC_ORANGE] = 3000, [OC_RED] = 3000 };
-	uint64_t excess = sub0(s->resident, g->in_use);
 
-	if (!s->can_trim || !s->driver || !s->seq || excess < MAX(MIB(64), s->resident / 16))
+	if (!s->can_trim || !s->driver || !s->seq || g->excess < MAX(MIB(64), s->resident / 16)) {
+		st->excess_ms = st->trim_expect = st->trim_backoff = 0;
+		return false;
+	}
+	if (!st->excess_ms)
+		st->excess_ms = MAX(s->now_ms, 1);
+	if (regime == OC_GREEN && sub0(s->now_ms, st->excess_ms) < REPORT_MS)
+		return false;
+	if (regime < OC_ORANGE && g->grew > MIB(8))
 		return false;
 	if (st->trim_ms && sub0(s->now_ms, st->trim_ms) < (uint64_t)pause_ms[regime] << st->trim_backoff)
 		return false;
 	/* Free memory in crumbs cannot be trimmed: ask less and less often. */
-	if (st->trim_expect && excess > st->trim_expect / 4 * 3)
+	if (st->trim_expect && g->excess > st->trim_expect / 4 * 3)
 		st->trim_backoff = MIN(st->trim_backoff + 1, 4);
 	else
 		st->trim_backoff = 0;
 	st->trim_ms = s->now_ms;
-	st->trim_expect = excess;
+	st->trim_expect = g->excess;
 	return true;
 }
 
@@ -312,26 +373,32 @@ static uint64_t wants_pageout(struct oc_state *st, const struct oc_sample *s, co
 
 /* ---- together ----------------------------------------------------------------------------------------------------- */
 
-static enum oc_reason why(const struct oc_state *st, uint64_t target, const struct guest_view *g, bool was_cut,
+static enum oc_reason why(const struct oc_state *st, uint64_t target, const struct guest_view *g, enum oc_reason pressed,
 			  enum oc_regime regime)
 {
 	if (target > st->target)
 		return g->hurt ? OC_HURT : regime == OC_GREEN ? OC_PLENTY : OC_SHARE;
-	if (was_cut)
-		return OC_CUT;
+	if (pressed)
+		return pressed;
 	return st->want < st->share ? OC_IDLE : OC_SHARE;
 }
 
-static void set_target(const struct oc_policy *p, struct oc_state *st, const struct guest_view *g, bool was_cut,
-		       struct oc_decision *d)
+/*
+ * A target that is well above what the host has of the guest takes nothing from it, and costs the guest a balloon full of
+ * memory that is nobody's, and waiting when it comes to need it: it is not lowered before it is reached.
+ */
+static void set_target(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s, const struct guest_view *g,
+		       enum oc_reason pressed, struct oc_decision *d)
 {
 	uint64_t step = MAX(STEP_MIN, st->target / 64), target = MIN(st->share, st->want), gap;
 
 	target = target + step > p->max ? p->max : MAX(align_down(target, MIB(2)), p->min);
+	if (target < st->target && !pressed && s->resident + MAX(SLOP, target / 16) <= target)
+		return;
 	gap = MAX(target, st->target) - MIN(target, st->target);
 	/* Towards an end of the range the last step may be a small one. */
 	if (gap && (gap >= step || target == p->max || target == p->min)) {
-		d->reason = why(st, target, g, was_cut, d->regime);
+		d->reason = why(st, target, g, pressed, d->regime);
 		d->changed = true;
 		st->target = target;
 	}
@@ -344,14 +411,17 @@ static void set_target(const struct oc_policy *p, struct oc_state *st, const str
 static uint32_t next_look(const struct oc_policy *p, const struct oc_state *st, const struct oc_sample *s,
 			  const struct guest_view *g, const struct host_view *v, uint64_t dt, enum oc_regime regime)
 {
-	static const uint32_t wait_ms[] = { [OC_GREEN] = 2000, [OC_YELLOW] = 1000, [OC_ORANGE] = 500, [OC_RED] = 500 };
+	static const uint32_t wait_ms[] = { [OC_GREEN] = 2000, [OC_YELLOW] = 500, [OC_ORANGE] = 250, [OC_RED] = 250 };
 	uint64_t fell = st->last.total == s->total ? sub0(st->last.available, s->available) : 0;
+	uint32_t wait = wait_ms[regime];
 
 	if (g->hurt && st->target < p->max)
 		return FAST_MS;
+	if (regime == OC_GREEN && s->total && (st->target < p->max || v->left < 2 * v->mark))
+		wait = NEAR_MS;
 	if (regime == OC_GREEN && dt && fell > MIB(4))
-		return (uint32_t)clamp(mul_div(sub0(v->left, v->mark), dt, 3 * fell), FAST_MS, wait_ms[OC_GREEN]);
-	return wait_ms[regime];
+		return (uint32_t)clamp(mul_div(sub0(v->left, v->mark), dt, 3 * fell), FAST_MS, wait);
+	return wait;
 }
 
 static void start(const struct oc_policy *p, struct oc_state *st)
@@ -364,17 +434,19 @@ void oc_decide(const struct oc_policy *p, struct oc_state *st, const struct oc_s
 	struct guest_view g;
 	struct host_view v;
 	uint64_t dt;
-	bool jump, was_cut, deaf, ghost;
+	enum oc_reason pressed = OC_STEADY; /* or why less is asked for, whatever it costs the guest */
+	bool jump, deaf, ghost;
 
+	jump = !st->started; /* there is nothing to compare with */
 	if (!st->started) {
 		start(p, st);
 		st->last_ms = s->now_ms;
 	}
 	dt = sub0(s->now_ms, st->last_ms);
-	jump = s->now_ms < st->last_ms || dt > JUMP_MS;
+	jump = jump || s->now_ms < st->last_ms || dt > JUMP_MS;
 	dt = MIN(dt, JUMP_MS);
 	if (s->now_ms < st->last_ms) /* what was timed by the old clock starts anew */
-		st->cut_ms = st->trim_ms = st->hurt_ms = st->red_ms = st->out_ms = st->out_sent = 0;
+		st->cut_ms = st->badly_ms = st->pain_ms = st->trim_ms = st->excess_ms = st->hurt_ms = st->red_ms = st->out_ms = st->out_sent = 0;
 
 	*d = (struct oc_decision){ .reason = OC_STEADY };
 	v = look_at_host(st, s, dt, jump, d);
@@ -386,11 +458,15 @@ void oc_decide(const struct oc_policy *p, struct oc_state *st, const struct oc_s
 
 	want_step(p, st, s, &g, &v, dt);
 	share_step(p, st, s, &v, dt);
-	lend(p, st, &g, &v, d->regime);
-	was_cut = s->total && cut(p, st, s, &v, d->regime);
-	if (s->driver)
-		set_target(p, st, &g, was_cut, d);
+	if (s->total)
+		lend(p, st, s, &g, &v, d->regime);
 	d->trim = wants_trim(st, s, &g, d->regime);
+	if (s->total && brake(p, st, s, &g, &v))
+		pressed = OC_BRAKE;
+	if (s->total && !d->trim && cut(p, st, s, &g, &v, d->regime))
+		pressed = OC_CUT;
+	if (s->driver)
+		set_target(p, st, s, &g, pressed, d);
 	watch_swap(st, s);
 	if (s->total)
 		d->pageout = wants_pageout(st, s, &v, deaf || ghost || !s->driver || st->target == p->min, d);
@@ -462,6 +538,7 @@ const char *oc_reason_text(enum oc_reason r)
 		[OC_IDLE] = "the guest does not use it",
 		[OC_HURT] = "the guest is short of memory",
 		[OC_CUT] = "the host is short of memory",
+		[OC_BRAKE] = "the guest grows into the last that the host has",
 		[OC_PAGEOUT] = "the host is very short: to its swap",
 		[OC_NO_SWAP] = "the host is very short, and has no swap",
 		[OC_THRASH] = "the host is very short, but what went to its swap came back",

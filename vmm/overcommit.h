@@ -13,6 +13,7 @@
  *            does not, and rises to everything where the host has plenty.  So idle memory moves to who can use it.
  *   cut      When the host is short, each machine gives the same part of what it has, the part that would end the
  *            shortage if all do.
+ *   brake    A guest that grows is not promised more than the host has left: it drops page cache of its own first.
  * The target is the smaller of share and want, between min and max.  A guest's word moves its own want only: it can never
  * raise its share, nor is memory counted as free before the host has it.
  */
@@ -32,6 +33,7 @@ enum oc_reason {
 	OC_IDLE,       /* the guest does not use what it has */
 	OC_HURT,       /* the guest is short: it gets more */
 	OC_CUT,        /* the host is short: everyone gives */
+	OC_BRAKE,      /* the guest grows into the last that the host has */
 	OC_PAGEOUT,    /* the host is very short: guest memory goes to its swap */
 	OC_NO_SWAP,    /* it would, but the host has no swap */
 	OC_THRASH,     /* it would, but what went to the swap came back */
@@ -67,6 +69,8 @@ struct oc_state {
 	enum oc_regime regime;
 	uint64_t target, share, want;
 	uint64_t last_ms, word_ms, cut_ms, hurt_ms, trim_ms, red_ms;
+	uint64_t badly_ms, pain_ms; /* when it last hurt badly, and since when it does */
+	uint64_t excess_ms;         /* since when there is something to trim; 0: there is not */
 	uint64_t trim_expect;
 	uint32_t trim_backoff, deaf, ghost;
 	uint64_t out_ms, out_sent, out_new, out_back; /* the latest paging out: when, how much, what came back; see wants_pageout() */

@@ -103,6 +103,8 @@ START_TEST(short_host)
 	struct oc_sample s = calm();
 	struct oc_decision d;
 
+	s.resident = GIB(3); /* its page cache is 2 GiB */
+	s.g_free = GIB(1) - MIB(64);
 	next(&st, &s, 1000);
 	s.available = MIB(100);
 	d = next(&st, &s, 500);
@@ -140,7 +142,9 @@ START_TEST(idle_gives_and_hurt_gets)
 	for (unsigned i = 0; i < 400; i++) {
 		d = next(&st, &s, 1000);
 		s.held = policy.max - d.target;
-		s.g_free = s.g_avail = policy.max - MIB(64) - GIB(1) - s.held;
+		s.g_free = MIB(64);
+		s.g_avail = policy.max - MIB(64) - GIB(1) - s.held;
+		s.resident = policy.max - s.held; /* page cache fills what there is */
 	}
 	ck_assert_uint_le(d.target, MIB(1400));
 	ck_assert_uint_ge(d.target, MIB(1024 + 64));
@@ -175,7 +179,8 @@ START_TEST(looks_sooner)
 	st.target = st.share = st.want = GIB(1);
 	s.stalls += 1000;
 	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 250);
-	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 2000);
+	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 500); /* it may need more soon */
+	st.target = st.share = st.want = policy.max;
 	/* The mark is at 2 GiB.  At this pace it is reached in 3 s, in less than 1 s, at once. */
 	s.available = GIB(7);
 	next(&st, &s, 2000);
@@ -185,7 +190,8 @@ START_TEST(looks_sooner)
 	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 333);
 	s.available -= MIB(900);
 	ck_assert_uint_eq(next(&st, &s, 333).wait_ms, 250);
-	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 2000);
+	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 500); /* the mark is near */
+	s.available = GIB(5);
 	/* The clock jumped, or this is another supply: no pace is known. */
 	next(&st, &s, 3600000);
 	s.available -= MIB(50);
@@ -203,6 +209,9 @@ START_TEST(trims)
 	unsigned n = 0;
 
 	s.resident = GIB(3); /* of which 2 GiB are free inside */
+	/* Where nobody waits, reporting has ten seconds. */
+	for (unsigned i = 0; i < 5; i++)
+		ck_assert(!next(&st, &s, 2000).trim);
 	ck_assert(next(&st, &s, 2000).trim);
 	ck_assert(!next(&st, &s, 2000).trim);
 	/* It does not help: asked less and less often, never given up. */
@@ -215,6 +224,105 @@ START_TEST(trims)
 	s.can_trim = false;
 	s.resident = GIB(3);
 	ck_assert(!next(&st, &s, 1000000).trim);
+	s.can_trim = true;
+
+	/* Where somebody waits it is done at once, but not in a guest that takes more. */
+	st = (struct oc_state){ 0 };
+	s = calm();
+	next(&st, &s, 2000);
+	s.available = MIB(1500);
+	for (unsigned i = 1; i < 10; i++) {
+		s.resident = GIB(2) + MIB(10 * i);
+		ck_assert(!next(&st, &s, 500).trim);
+	}
+	ck_assert(next(&st, &s, 500).trim);
+	/* It helped.  The next time is not held against it. */
+	s.resident = MIB(1100);
+	next(&st, &s, 500);
+	s.resident = GIB(2);
+	next(&st, &s, 5000);
+	ck_assert(next(&st, &s, 500).trim);
+	ck_assert_uint_eq(st.trim_backoff, 0);
+}
+END_TEST
+
+/* What the host has not got of a guest is not asked of it: that would fill its balloon with nothing, and take time twice. */
+START_TEST(nothing_to_gain)
+{
+	struct oc_state st = { 0 };
+	struct oc_sample s = calm();
+
+	/* It was busy once, and uses 1 GiB of 4 now.  The host is short because of others. */
+	next(&st, &s, 1000);
+	s.available = MIB(150);
+	for (unsigned i = 0; i < 100; i++) {
+		struct oc_decision d = next(&st, &s, 250);
+
+		ck_assert_int_ge(d.regime, OC_ORANGE);
+		ck_assert_uint_eq(d.target, policy.max);
+	}
+	/* Its page cache comes near what it may have by now: then that holds. */
+	s.available = MIB(1500);
+	s.resident = GIB(4) - MIB(64);
+	s.g_free = 0;
+	next(&st, &s, 500);
+	ck_assert_uint_lt(next(&st, &s, 500).target, policy.max);
+}
+END_TEST
+
+/* Growing into the last that the host has, it gets no more than that, as long as it has page cache to drop instead. */
+START_TEST(brakes)
+{
+	struct oc_state st = { 0 };
+	struct oc_sample s = calm();
+	struct oc_decision d;
+
+	s.available = MIB(1300);
+	s.resident = GIB(3);
+	s.g_free = GIB(1) - MIB(64);
+	s.g_avail = GIB(3) - MIB(64);
+	next(&st, &s, 250);
+	s.resident += MIB(300);
+	s.g_free -= MIB(300);
+	s.g_avail -= MIB(300);
+	s.available -= MIB(300);
+	d = next(&st, &s, 250);
+	ck_assert(d.changed);
+	ck_assert_int_eq(d.reason, OC_BRAKE);
+	ck_assert_uint_le(d.target, s.resident + s.available);
+	ck_assert_uint_ge(d.target, s.resident + s.available / 4);
+	/* It stands still: so does the target. */
+	ck_assert(!next(&st, &s, 250).changed);
+
+	/* All that is not free is in use: there is nothing that a brake could save. */
+	st = (struct oc_state){ 0 };
+	s.g_avail = s.g_free;
+	s.resident -= MIB(300);
+	next(&st, &s, 250);
+	s.resident += MIB(300);
+	ck_assert(!next(&st, &s, 250).changed);
+}
+END_TEST
+
+/* Its turn: what it lacks comes in one step where the host has room, and before it waits. */
+START_TEST(turn)
+{
+	struct oc_state st = { 0 };
+	struct oc_sample s = calm();
+	struct oc_decision d;
+
+	next(&st, &s, 500);
+	st.target = st.share = st.want = MIB(1200);
+	s.held = policy.max - st.target;
+	s.resident = MIB(1150);
+	s.g_free = s.g_avail = MIB(60);
+	d = next(&st, &s, 500);
+	ck_assert(!d.hurt);
+	s.g_free = s.g_avail = MIB(10);
+	d = next(&st, &s, 500);
+	ck_assert(d.hurt);
+	ck_assert_uint_ge(d.target, MIB(1500));
+	ck_assert_uint_eq(d.wait_ms, 250);
 }
 END_TEST
 
@@ -236,6 +344,8 @@ START_TEST(useless_guests)
 	st = (struct oc_state){ 0 };
 	s = calm();
 	s.available = MIB(1200);
+	s.resident = GIB(4);
+	s.g_free = 0;
 	for (unsigned i = 0; i < 60; i++)
 		d = next(&st, &s, 1000);
 	ck_assert_int_eq(d.reason, OC_DEAF);
@@ -396,7 +506,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { nothing_to_do, regimes, stalls, short_host, idle_gives_and_hurt_gets, looks_sooner,
-				       trims, useless_guests, swap_that_comes_back, replay, bad_log, wild, words, NULL };
+				       trims, nothing_to_gain, brakes, turn, useless_guests, swap_that_comes_back, replay, bad_log, wild, words, NULL };
 
 	return test_main("overcommit", tests);
 }
