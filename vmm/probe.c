@@ -47,9 +47,9 @@ int probe_host(struct tvmm_probe *out, const struct host *host, const char *cach
 		why.code = TVMM_E_NONE;
 	classify(out, &s, &m, &why);
 	out->took_us = (uint32_t)((host->now_ns(host) - begin) / 1000);
-	if (!ret)
+	if (!ret && (!m.late || out->runs_stock_kernel)) /* what was not found out this time may be the next */
 		probe_cache_save(host, cache, out);
-	else if (err)
+	if (ret && err)
 		*err = why;
 	return ret;
 }

@@ -273,9 +273,10 @@ START_TEST(a_vcpu_that_hangs)
 {
 	set_up();
 	fake.run = RUN_HANGS;
-	ck_assert_int_eq(probe_host(&p, &host, "", true, &err), 0);
+	ck_assert_int_eq(probe_host(&p, &host, CACHE, false, &err), 0);
 	ck_assert(p.kvm_usable && !p.runs_stock_kernel && p.cost == TVMM_COST_UNKNOWN);
 	ck_assert_ptr_nonnull(strstr(finding("guests")->text, "did not come back in time"));
+	ck_assert_uint_eq(fake.file_len, 0); /* not known is not kept */
 
 	/* Not even a kick helps: the caller goes on, and the thread tidies up when it can. */
 	set_up();
