@@ -283,7 +283,7 @@ static int build_vcpus(struct machine *m, struct tvmm_error *err)
 	if (ret)
 		return ret;
 	m->env = (struct vcpu_env){ .kvm = &m->kvm, .mem = &m->mem, .pio = &m->pio, .mmio = &m->mmio, .ended = guest_ended,
-				    .arg = m, .name = m->name, .first_run_ns = &m->first_run_ns };
+				    .arg = m, .name = m->name, .plain_cpu = view.plain, .first_run_ns = &m->first_run_ns };
 	for (unsigned i = 0; !ret && i < m->n_cpus; i++) {
 		ret = vcpu_init(&m->vcpu[i], &m->env, i, err);
 		if (ret)

@@ -31,6 +31,7 @@ struct vcpu_env {
 	void (*ended)(void *arg, const struct tvmm_result *why);
 	void *arg;
 	const char *name;             /* of the machine, for thread names */
+	bool plain_cpu;               /* the guest is told of nothing that an interpreting KVM lacks, as far as CPUID goes */
 	_Atomic uint64_t *first_run_ns; /* 0 until the first KVM_RUN: set to the time of it */
 };
 

@@ -82,8 +82,10 @@ static void emulation_failure(struct vcpu *v, struct tvmm_result *why)
 	if (backend == TVMM_BACKEND_SOFTWARE) {
 		say(why, TVMM_KVM_ERROR, "vCPU %u stopped at %s (%s) at %#lx: this host's KVM (%s) interprets the guest's ring 0 "
 		    "and lacks that instruction", v->index, name ? name : "an instruction", hex, rip, module);
-		snprintf(why->hint, sizeof(why->hint), "no VMM can run this kernel here: use a host whose KVM has VMX or SVM "
-			 "(`tinyvmm check` tells), or the emulated KVM host (tools/emuhost)");
+		snprintf(why->hint, sizeof(why->hint), "%suse a host whose KVM has VMX or SVM (`tinyvmm check` tells), or the "
+			 "emulated KVM host (tools/emuhost)",
+			 v->env->plain_cpu ? "no VMM can run this kernel here: " :
+			 "with --profile plain-cpu, which is off, the guest is told of fewer instructions, and gets further; for a stock kernel ");
 		return;
 	}
 	say(why, TVMM_KVM_ERROR, "vCPU %u stopped at %s (%s) at %#lx, which KVM (%s) had to emulate and could not", v->index,
