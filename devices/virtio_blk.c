@@ -26,8 +26,7 @@
 #define QUEUE_SIZE 256
 #define BATCH      32 /* requests a turn; then other devices have theirs */
 #define BATCH_VISIT 8 /* the same for a vCPU */
-#define SPIN_NS     20000u   /* the thread that looks does not sleep before nothing came for so long ... */
-#define SPIN_MAX_NS 1000000u /* ... but after this, others have their turn */
+#define SPIN_MAX_NS 1000000u /* the thread that looks with open eyes lets others have their turn after this */
 #define SECTOR     VIRTIO_BLK_SECTOR
 
 #define F_SEG_MAX  BIT_ULL(2)
@@ -545,13 +544,13 @@ static void drop_timer(struct evsource *src, struct evloop *loop)
 	src->fd = -1;
 }
 
-static int make_timers(struct virtio_blk *b, struct evloop *loop, struct tvmm_error *err)
+static int make_timers(struct virtio_blk *b, struct evloop *loop, bool batches, struct tvmm_error *err)
 {
 	b->timer.fd = b->look.fd = -1;
 	if (ratelimit_is_set(&b->limit))
 		return make_timer(&b->timer, loop, EPOLLIN, limit_over, err);
 	/* At its edge: it is set anew each time, and never read. */
-	return b->engine ? make_timer(&b->look, loop, EPOLLIN | EPOLLET, look_ready, err) : 0;
+	return b->engine && batches ? make_timer(&b->look, loop, EPOLLIN | EPOLLET, look_ready, err) : 0;
 }
 
 int virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, const struct virtio_blk_opts *o,
@@ -562,12 +561,12 @@ int virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, c
 	int ret;
 
 	*b = (struct virtio_blk){ .disk = disk, .engine = o->engine, .capacity = disk->size / SECTOR, .limit = o->limit,
-				  .spin_ns = o->spare_cpu ? SPIN_NS : 0 };
+				  .spin_ns = o->spin_us * 1000u };
 	/* A megabyte, of which only what is used is ever touched. */
 	b->slots = calloc(VIRTIO_BLK_SLOTS, sizeof(*b->slots));
 	if (!b->slots)
 		return err_set(err, TVMM_E_MEMORY, ENOMEM, name, "out of memory");
-	ret = make_timers(b, loop, err);
+	ret = make_timers(b, loop, !o->no_batches, err);
 	if (ret) {
 		free(b->slots);
 		b->slots = NULL;

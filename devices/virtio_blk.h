@@ -45,7 +45,8 @@ struct virtio_blk_opts {
 	const char *serial;         /* up to 20 bytes, may be empty */
 	struct disk_engine *engine; /* may be NULL */
 	unsigned queues;            /* 1 .. VIRTIO_MAX_QUEUES */
-	bool spare_cpu;             /* the host has more CPUs than the machine: the loop's thread may spin for a moment */
+	bool no_batches;            /* every notification is answered at once (pace.h) */
+	unsigned spin_us;           /* while requests come thick, how long the loop's thread looks for more before it sleeps */
 	struct ratelimit limit;
 };
 

@@ -181,10 +181,10 @@ def nested():
 def profile():
     """The settings are told with their reasons, and the user's word wins."""
     auto = subprocess.run([COMMAND, "-k", KERNEL, *SMALL, "--dry-run"], capture_output=True, timeout=LIMIT).stdout
-    assert b"\nprofile   pv on: " in auto and b"\nprofile   pre-fault off: " in auto, auto
-    off = subprocess.run([COMMAND, "-k", KERNEL, *SMALL, "--profile", "off,pre-fault", "--dry-run"], capture_output=True,
-                         timeout=LIMIT).stdout
-    for line in b"huge-pages off", b"pre-fault on", b"pv off":
+    assert b"\nprofile   pv-eoi on: " in auto and b"\nprofile   pre-fault off: " in auto, auto
+    off = subprocess.run([COMMAND, "-k", KERNEL, *SMALL, "--profile", "off,pre-fault,io-poll=50", "--dry-run"],
+                         capture_output=True, timeout=LIMIT).stdout
+    for line in b"huge-pages off", b"pre-fault on", b"pv-eoi off", b"io-poll 50", b"discard-batch off":
         assert b"\nprofile   " + line + b": as asked for\n" in off, off
     assert pipe(b"q", "--profile", "off,pre-fault")[0] == 0
 

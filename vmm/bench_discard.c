@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * bench_discard.c - "bench-discard [MIB [ROUNDS]]": how fast the device side gives memory back, beside plain madvise().
+ * bench_discard.c - "bench-discard [MIB [ROUNDS [RANGES]]]": how fast the device side gives memory back, beside plain madvise().
  *
  * Memory is made present in pages of 4 KiB, then as huge pages; each round gives all of it back once in every way, one
  * after the other, in buffers of 256 page numbers as Linux's balloon driver sends them.  Prints medians of the rounds and
- * the ratio to madvise() over ranges of 2 MiB.  No guest and no /dev/kvm; single-threaded.
+ * the ratio to madvise() over ranges of 2 MiB.  RANGES is the profile's discard-batch.  No guest and no /dev/kvm; single-threaded.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,10 +203,11 @@ int main(int argc, char *argv[])
 	struct discard_backing back = { .kind = BACKING_PRIVATE };
 	struct gmem mem = { 0 };
 	struct tvmm_error err = { 0 };
+	unsigned ranges = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : DISCARD_BATCH;
 	uint8_t *map;
 
-	if (!b.size || b.size % MIB(4) || rounds < 1 || rounds > MAX_ROUNDS) {
-		fprintf(stderr, "usage: bench-discard [MIB [ROUNDS]], MIB a multiple of 4\n");
+	if (!b.size || b.size % MIB(4) || rounds < 1 || rounds > MAX_ROUNDS || ranges < 1 || ranges > DISCARD_BATCH) {
+		fprintf(stderr, "usage: bench-discard [MIB [ROUNDS [RANGES]]], MIB a multiple of 4\n");
 		return 2;
 	}
 	map = mmap(NULL, b.size + MIB(2), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -220,7 +221,8 @@ int main(int argc, char *argv[])
 		fprintf(stderr, "bench-discard: %s\n", err.message);
 		return 1;
 	}
-	printf("Giving memory back, in buffers of %d pages or as blocks; one thread, no guest.\n", BUFFER);
+	b.d.batch_max = ranges;
+	printf("Giving memory back, in buffers of %d pages or as blocks, up to %u ranges a call; one thread, no guest.\n", BUFFER, ranges);
 	table(&b, false, rounds);
 	table(&b, true, rounds);
 	discard_fini(&b.d);

@@ -37,11 +37,19 @@ enum {
 enum config_console_kind { CONFIG_CONSOLE_STDIO, CONFIG_CONSOLE_FILE, CONFIG_CONSOLE_FD, CONFIG_CONSOLE_NONE };
 enum config_reboot { CONFIG_REBOOT_EXIT, CONFIG_REBOOT_RESTART };
 enum config_reclaim { CONFIG_RECLAIM_OFF, CONFIG_RECLAIM_REPORT, CONFIG_RECLAIM_AUTO };
-/* Settings that follow the host unless the user says otherwise (profile.h). */
+/* Settings that follow the host unless the user says otherwise (profile.h); in the order of config_profile_names. */
 enum config_profile {
-	CONFIG_PROFILE_HUGE_PAGES, CONFIG_PROFILE_PRE_FAULT, CONFIG_PROFILE_PV, CONFIG_PROFILE_PLAIN_CPU, CONFIG_PROFILE_SETTINGS
+	CONFIG_PROFILE_HUGE_PAGES, CONFIG_PROFILE_PRE_FAULT, CONFIG_PROFILE_PLAIN_CPU,
+	/* These together are "pv". */
+	CONFIG_PROFILE_PV_EOI, CONFIG_PROFILE_PV_IPI, CONFIG_PROFILE_PV_TLB_FLUSH, CONFIG_PROFILE_PV_YIELD, CONFIG_PROFILE_PV_SPINLOCKS,
+	CONFIG_PROFILE_ASYNC_PF, CONFIG_PROFILE_STEAL_TIME,
+	CONFIG_PROFILE_IO_BATCH, CONFIG_PROFILE_IO_POLL /* us */, CONFIG_PROFILE_DISCARD_BATCH /* ranges */, CONFIG_PROFILE_SETTINGS
 };
 enum config_switch { CONFIG_SWITCH_AUTO, CONFIG_SWITCH_ON, CONFIG_SWITCH_OFF };
+struct config_wish {
+	enum config_switch sw;
+	unsigned n; /* of a setting that is a number: 0, the usual one */
+};
 enum config_nested { CONFIG_NESTED_OFF, CONFIG_NESTED_AUTO, CONFIG_NESTED_REQUIRE };
 enum config_panic { CONFIG_PANIC_DEFAULT, CONFIG_PANIC_EXIT, CONFIG_PANIC_STAY };
 
@@ -103,12 +111,16 @@ struct tvmm_config {
 	unsigned debug_exit;                /* the port; 0: none */
 	bool no_defaults;
 	enum config_nested nested;          /* is the guest to have VMX or SVM? */
-	enum config_switch profile[CONFIG_PROFILE_SETTINGS];
+	struct config_wish profile[CONFIG_PROFILE_SETTINGS];
 
 	tvmm_log_fn *log_fn;
 	void *log_arg;
 	int log_level;
 };
+
+/* Of the settings of the profile; the highest number of those that are one, else 0. */
+extern const char *const config_profile_names[CONFIG_PROFILE_SETTINGS + 1];
+extern const unsigned config_profile_max[CONFIG_PROFILE_SETTINGS];
 
 /* The setters of keys that have a file of their own; as tvmm_config_set() calls them. */
 int config_set_vsock(struct tvmm_config *cfg, const char *value, struct tvmm_error *err);

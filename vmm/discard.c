@@ -115,7 +115,7 @@ static void discard_range(struct batch *b, const struct discard_region *r, uint6
 		punch(b->d, r, off, len);
 		return;
 	}
-	if (b->n == DISCARD_BATCH)
+	if (b->n >= b->d->batch_max)
 		batch_send(b);
 	b->iov[b->n++] = (struct iovec){ r->ram.host + off, len };
 }
@@ -200,7 +200,7 @@ static bool discard_runs(struct batch *b, uint64_t i)
 			p++;
 			continue;
 		}
-		if (b->n == DISCARD_BATCH)
+		if (b->n >= d->batch_max)
 			return false;
 		for (; p < CHUNK_PAGES && is_pending(c, p); p++)
 			bit_set(c->gone, p);
@@ -559,7 +559,7 @@ int discard_init(struct discard *d, const struct gmem *mem, const struct discard
 	uint64_t chunks = 0;
 	int ret;
 
-	*d = (struct discard){ .reclaim.ops = &reclaim_ops, .host = host, .n = mem->n, .pidfd = -1 };
+	*d = (struct discard){ .reclaim.ops = &reclaim_ops, .host = host, .n = mem->n, .pidfd = -1, .batch_max = DISCARD_BATCH };
 	for (unsigned i = 0; i < mem->n; i++) {
 		d->region[i] = (struct discard_region){ mem->region[i], back[i], chunks };
 		chunks += (mem->region[i].size + DISCARD_CHUNK - 1) / DISCARD_CHUNK;

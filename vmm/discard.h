@@ -61,6 +61,7 @@ struct discard {
 	const struct host *host;
 	int pidfd;                   /* -1: ranges go one by one */
 	_Atomic bool batched;        /* process_madvise() works */
+	unsigned batch_max;          /* ranges of one call of it, at most DISCARD_BATCH, which it is at first; set before any page is given */
 	unsigned n;
 	struct discard_region region[GMEM_MAX_REGIONS];
 	void (*want_tick)(struct discard *d, void *arg); /* pages began to wait; any thread, lock held */

@@ -9,7 +9,6 @@
 
 #include <assert.h>
 #include <linux/kvm.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,22 +136,17 @@ static int build_balloon(struct machine *m, struct tvmm_error *err)
 	return ret;
 }
 
-static unsigned usable_cpus(void)
-{
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (unsigned)CPU_COUNT(&set);
-}
-
 static int build_disks(struct machine *m, struct tvmm_error *err)
 {
-	bool spare_cpu = usable_cpus() > m->n_cpus;
+	const struct profile_setting *set = m->profile.set;
 	int ret = 0;
 
 	for (unsigned i = 0; !ret && i < m->n_disks; i++) {
 		struct machine_disk *d = &m->disk[i];
 		const struct virtio_blk_opts o = { .serial = d->serial, .engine = &m->disk_engine, .limit = d->limit,
-						   .queues = MIN(m->n_cpus, (unsigned)VIRTIO_MAX_QUEUES), .spare_cpu = spare_cpu };
+						   .queues = MIN(m->n_cpus, (unsigned)VIRTIO_MAX_QUEUES),
+						   .no_batches = !set[CONFIG_PROFILE_IO_BATCH].on,
+						   .spin_us = set[CONFIG_PROFILE_IO_POLL].n };
 
 		ret = virtio_blk_init(&d->blk, d->name, d->disk, &o, &m->mem, &m->loop, &m->log, err);
 	}
@@ -269,7 +263,7 @@ static int build_kvm(struct machine *m, struct tvmm_error *err)
 
 static int build_vcpus(struct machine *m, struct tvmm_error *err)
 {
-	const struct x86_view view = { .nested = m->nested, .pv = m->profile.set[CONFIG_PROFILE_PV].on,
+	const struct x86_view view = { .nested = m->nested, .less_pv = profile_hides(&m->profile),
 				       .plain = m->profile.set[CONFIG_PROFILE_PLAIN_CPU].on, .depth = m->depth };
 	struct kvm_cpuid2 *cpuid;
 	int ret, max = kvm_cap(&m->kvm, KVM_CAP_MAX_VCPUS);

@@ -303,6 +303,7 @@ static int create_host_half(struct machine *m, const struct tvmm_config *cfg, st
 	ret = m->n_disks ? disk_engine_init(&m->disk_engine, m->host, &m->loop, &m->log, err) : 0;
 	if (!ret)
 		ret = memctl_init(&m->memctl, cfg, &m->mem, &m->loop, &m->log, err);
+	m->memctl.discard.batch_max = MAX(m->profile.set[CONFIG_PROFILE_DISCARD_BATCH].n, 1u);
 	if (!ret)
 		ret = machine_nets_open(m, cfg, err);
 	if (!ret)
@@ -321,8 +322,8 @@ static void choose_profile(struct machine *m, const struct tvmm_config *cfg)
 	snapshot_cpu(&s);
 	m->on_vmx = s.vmx;
 	m->depth = (unsigned)classify_depth(&s) + 1;
-	f = (struct profile_facts){ .huge_pages = snapshot_huge_pages(m->host), .dear = s.hypervisor,
-				    .interpreted = snapshot_interprets(&s, m->host) };
+	f = (struct profile_facts){ .huge_pages = snapshot_huge_pages(m->host), .dear = s.hypervisor, .cpus = cfg->cpus,
+				    .interpreted = snapshot_interprets(&s, m->host), .host_cpus = snapshot_usable_cpus() };
 	profile_choose(&m->profile, &f, cfg->profile);
 }
 

@@ -110,7 +110,7 @@ struct machine {
 	struct vsock_hub *vsock_hub; /* NULL: no vsock */
 	bool loop_ok, console_ok;
 	struct vcpu *vcpu;     /* the array; what is in it is the guest's half, but for the counters */
-	char description[4096]; /* what was built first, for people */
+	char description[8192]; /* what was built first, for people */
 
 	/* The guest's half. */
 	bool guest_ok;

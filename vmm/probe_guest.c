@@ -159,7 +159,7 @@ static void *probe_main(void *arg)
 static int build(struct probe *p, const struct host *host, struct tvmm_error *err)
 {
 	const struct x86_entry entry = { .long_mode = true, .ip = GPA(CODE) };
-	const struct x86_view view = { .pv = true };
+	const struct x86_view view = { .nested = false };
 	struct kvm_cpuid2 *cpuid = NULL;
 	int ret = kvm_open(&p->kvm, host, err);
 

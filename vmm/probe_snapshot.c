@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +130,13 @@ static void read_text(const struct host *h, const char *path, char *buf, size_t 
 	buf[n > 0 ? n : 0] = '\0';
 	for (n = (ssize_t)strlen(buf); n && (buf[n - 1] == '\n' || buf[n - 1] == ' '); n--)
 		buf[n - 1] = '\0';
+}
+
+unsigned snapshot_usable_cpus(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (unsigned)CPU_COUNT(&set);
 }
 
 bool snapshot_huge_pages(const struct host *host)

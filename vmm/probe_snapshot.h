@@ -61,6 +61,9 @@ bool snapshot_huge_pages(const struct host *host);
 /* After snapshot_cpu(): is the KVM here, if there is one, without VMX and SVM? */
 bool snapshot_interprets(const struct snapshot *s, const struct host *host);
 
+/* How many CPUs this process may run on. */
+unsigned snapshot_usable_cpus(void);
+
 /* All of it.  KVM_FD: an open /dev/kvm, or -errno of the attempt to open it. */
 void snapshot_take(struct snapshot *s, const struct host *host, int kvm_fd);
 

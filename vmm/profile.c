@@ -43,37 +43,99 @@
  */
 #include "profile.h"
 
+#include <asm/kvm_para.h>
 #include <stdio.h>
+#include "bits.h"
 
-static void set(struct profile *p, enum config_profile key, enum config_switch wish, bool on, const char *why)
+#define IO_POLL_US     20
+#define DISCARD_RANGES 256
+
+static void set(struct profile *p, const struct config_wish *wish, enum config_profile key, bool on, unsigned usual, const char *why)
 {
-	if (wish == CONFIG_SWITCH_AUTO)
-		p->set[key] = (struct profile_setting){ on, why };
-	else
-		p->set[key] = (struct profile_setting){ wish == CONFIG_SWITCH_ON, "as asked for" };
+	const struct config_wish *w = &wish[key];
+	bool asked = w->sw != CONFIG_SWITCH_AUTO;
+
+	if (asked)
+		on = w->sw == CONFIG_SWITCH_ON;
+	p->set[key] = (struct profile_setting){ on, on ? (w->n ? w->n : usual) : 0, asked ? "as asked for" : why };
 }
 
-void profile_choose(struct profile *p, const struct profile_facts *f, const enum config_switch wish[CONFIG_PROFILE_SETTINGS])
+static void choose_memory(struct profile *p, const struct profile_facts *f, const struct config_wish *wish)
 {
-	set(p, CONFIG_PROFILE_HUGE_PAGES, wish[CONFIG_PROFILE_HUGE_PAGES], f->huge_pages,
+	set(p, wish, CONFIG_PROFILE_HUGE_PAGES, f->huge_pages, 0,
 	    !f->huge_pages ? "the host gives none: transparent_hugepage/enabled is never"
 	    : f->dear      ? "a page fault is dear under another hypervisor, and 2 MiB take one in place of 512"
 			   : "2 MiB take one page fault in place of 512");
-	set(p, CONFIG_PROFILE_PRE_FAULT, wish[CONFIG_PROFILE_PRE_FAULT], false,
+	set(p, wish, CONFIG_PROFILE_PRE_FAULT, false, 0,
 	    f->huge_pages ? "memory stays the host's until the guest touches it; with huge pages that costs little"
 			  : "memory stays the host's until the guest touches it; a guest that will touch most of it gains by "
 			    "pre-fault=on here");
-	set(p, CONFIG_PROFILE_PV, wish[CONFIG_PROFILE_PV], true, "the end of an interrupt takes no exit");
-	set(p, CONFIG_PROFILE_PLAIN_CPU, wish[CONFIG_PROFILE_PLAIN_CPU], f->interpreted,
+	set(p, wish, CONFIG_PROFILE_DISCARD_BATCH, true, DISCARD_RANGES, "that many ranges go back to the host by one system call");
+}
+
+static void choose_cpu(struct profile *p, const struct profile_facts *f, const struct config_wish *wish)
+{
+	set(p, wish, CONFIG_PROFILE_PLAIN_CPU, f->interpreted, 0,
 	    f->interpreted ? "this host's KVM interprets the guest's ring 0, and a kernel that used XSAVE, CMPXCHG16B or POPCNT would stop"
 			   : "the guest's kernel runs natively, and may use all that the CPU has");
+	set(p, wish, CONFIG_PROFILE_PV_EOI, true, 0, "the end of an interrupt takes no exit");
+	set(p, wish, CONFIG_PROFILE_PV_IPI, true, 0, "interrupts for several vCPUs take one exit");
+	set(p, wish, CONFIG_PROFILE_PV_TLB_FLUSH, true, 0, "nobody waits for a vCPU that does not run to flush its TLB");
+	set(p, wish, CONFIG_PROFILE_PV_YIELD, true, 0, "who waits for a vCPU that does not run lets it");
+	set(p, wish, CONFIG_PROFILE_PV_SPINLOCKS, true, 0, "who waits for a lock halts");
+	set(p, wish, CONFIG_PROFILE_ASYNC_PF, true, 0, "while the host brings a page back the guest does something else");
+	set(p, wish, CONFIG_PROFILE_STEAL_TIME, true, 0, "the guest knows how long its vCPUs waited for a CPU");
+}
+
+static void choose_io(struct profile *p, const struct profile_facts *f, const struct config_wish *wish)
+{
+	bool spare = f->host_cpus > f->cpus;
+
+	set(p, wish, CONFIG_PROFILE_IO_BATCH, true, 0, "requests that come thick pay one exit and one interrupt together");
+	set(p, wish, CONFIG_PROFILE_IO_POLL, spare, IO_POLL_US,
+	    spare ? "the host has a CPU to spare, on which looking once more costs the guest nothing"
+		  : "the host has no CPU to spare: a thread that looked for more would keep a vCPU from running");
+}
+
+void profile_choose(struct profile *p, const struct profile_facts *f, const struct config_wish wish[CONFIG_PROFILE_SETTINGS])
+{
+	choose_memory(p, f, wish);
+	choose_cpu(p, f, wish);
+	choose_io(p, f, wish);
+}
+
+uint32_t profile_hides(const struct profile *p)
+{
+	static const struct {
+		enum config_profile key;
+		uint32_t features;
+	} of[] = {
+		{ CONFIG_PROFILE_PV_EOI, BIT(KVM_FEATURE_PV_EOI) },
+		{ CONFIG_PROFILE_PV_IPI, BIT(KVM_FEATURE_PV_SEND_IPI) },
+		{ CONFIG_PROFILE_PV_TLB_FLUSH, BIT(KVM_FEATURE_PV_TLB_FLUSH) },
+		{ CONFIG_PROFILE_PV_YIELD, BIT(KVM_FEATURE_PV_SCHED_YIELD) },
+		{ CONFIG_PROFILE_PV_SPINLOCKS, BIT(KVM_FEATURE_PV_UNHALT) },
+		{ CONFIG_PROFILE_ASYNC_PF, BIT(KVM_FEATURE_ASYNC_PF) | BIT(KVM_FEATURE_ASYNC_PF_VMEXIT) | BIT(KVM_FEATURE_ASYNC_PF_INT) },
+		{ CONFIG_PROFILE_STEAL_TIME, BIT(KVM_FEATURE_STEAL_TIME) },
+	};
+	uint32_t hidden = BIT(KVM_FEATURE_POLL_CONTROL); /* of cpuidle-haltpoll alone */
+
+	for (unsigned i = 0; i < ARRAY_SIZE(of); i++)
+		if (!p->set[of[i].key].on)
+			hidden |= of[i].features;
+	return hidden;
 }
 
 void profile_describe(const struct profile *p, char *buf, size_t len)
 {
-	static const char *const names[CONFIG_PROFILE_SETTINGS] = { "huge-pages", "pre-fault", "pv", "plain-cpu" };
 	size_t n = 0;
 
-	for (unsigned i = 0; i < CONFIG_PROFILE_SETTINGS && n < len; i++)
-		n += (size_t)snprintf(buf + n, len - n, "profile   %s %s: %s\n", names[i], p->set[i].on ? "on" : "off", p->set[i].why);
+	for (unsigned i = 0; i < CONFIG_PROFILE_SETTINGS && n < len; i++) {
+		char number[12] = "on";
+
+		if (p->set[i].n)
+			snprintf(number, sizeof(number), "%u", p->set[i].n);
+		n += (size_t)snprintf(buf + n, len - n, "profile   %s %s: %s\n", config_profile_names[i],
+				      p->set[i].on ? number : "off", p->set[i].why);
+	}
 }

@@ -122,20 +122,41 @@ START_TEST(scalars)
 }
 END_TEST
 
+static void wishes(unsigned setting, enum config_switch sw, unsigned n)
+{
+	ck_assert_msg(cfg->profile[setting].sw == sw && cfg->profile[setting].n == n, "%s", config_profile_names[setting]);
+}
+
 START_TEST(words)
 {
 	fresh();
 	takes("profile", "off,pv");
-	ck_assert(cfg->profile[CONFIG_PROFILE_PV] == CONFIG_SWITCH_ON && cfg->profile[CONFIG_PROFILE_HUGE_PAGES] == CONFIG_SWITCH_OFF &&
-		  cfg->profile[CONFIG_PROFILE_PRE_FAULT] == CONFIG_SWITCH_OFF && cfg->profile[CONFIG_PROFILE_PLAIN_CPU] == CONFIG_SWITCH_OFF);
-	takes("profile", "plain-cpu");
-	ck_assert(cfg->profile[CONFIG_PROFILE_PLAIN_CPU] == CONFIG_SWITCH_ON && cfg->profile[CONFIG_PROFILE_PV] == CONFIG_SWITCH_AUTO);
-	takes("profile", "pre-fault,huge-pages=off");
-	ck_assert(cfg->profile[CONFIG_PROFILE_PV] == CONFIG_SWITCH_AUTO && cfg->profile[CONFIG_PROFILE_HUGE_PAGES] == CONFIG_SWITCH_OFF &&
-		  cfg->profile[CONFIG_PROFILE_PRE_FAULT] == CONFIG_SWITCH_ON);
+	for (unsigned k = 0; k < CONFIG_PROFILE_SETTINGS; k++)
+		wishes(k, k >= CONFIG_PROFILE_PV_EOI && k <= CONFIG_PROFILE_STEAL_TIME ? CONFIG_SWITCH_ON : CONFIG_SWITCH_OFF, 0);
+	for (unsigned k = 0; k < CONFIG_PROFILE_SETTINGS; k++) {
+		takes("profile", config_profile_names[k]);
+		for (unsigned i = 0; i < CONFIG_PROFILE_SETTINGS; i++)
+			wishes(i, i == k ? CONFIG_SWITCH_ON : CONFIG_SWITCH_AUTO, 0);
+	}
+	takes("profile", "pre-fault,huge-pages=off,pv=off,pv-eoi=on");
+	wishes(CONFIG_PROFILE_PRE_FAULT, CONFIG_SWITCH_ON, 0);
+	wishes(CONFIG_PROFILE_HUGE_PAGES, CONFIG_SWITCH_OFF, 0);
+	wishes(CONFIG_PROFILE_PV_EOI, CONFIG_SWITCH_ON, 0);
+	wishes(CONFIG_PROFILE_PV_IPI, CONFIG_SWITCH_OFF, 0);
+	wishes(CONFIG_PROFILE_STEAL_TIME, CONFIG_SWITCH_OFF, 0);
+	wishes(CONFIG_PROFILE_IO_BATCH, CONFIG_SWITCH_AUTO, 0);
+	takes("profile", "off,io-poll=1000,discard-batch=1");
+	wishes(CONFIG_PROFILE_IO_POLL, CONFIG_SWITCH_ON, 1000);
+	wishes(CONFIG_PROFILE_DISCARD_BATCH, CONFIG_SWITCH_ON, 1);
 	takes("profile", "auto");
-	ck_assert(cfg->profile[CONFIG_PROFILE_HUGE_PAGES] == CONFIG_SWITCH_AUTO);
-	refuses("profile", "pv,fast", "profile", "unknown setting 'fast'", "known are: auto, off, huge-pages, pre-fault, pv, plain-cpu");
+	wishes(CONFIG_PROFILE_IO_POLL, CONFIG_SWITCH_AUTO, 0);
+	refuses("profile", "pv,fast", "profile", "unknown setting 'fast'",
+		"known are: auto, off, pv, huge-pages, pre-fault, plain-cpu, pv-eoi, pv-ipi, pv-tlb-flush, pv-yield, pv-spinlocks, async-pf, "
+		"steal-time, io-batch, io-poll, discard-batch");
+	refuses("profile", "io-poll=1001", "profile", "io-poll '1001' is not a number from 1 to 1000", "");
+	refuses("profile", "discard-batch=0", "profile", "discard-batch '0' is not a number from 1 to 256", "");
+	refuses("profile", "io-poll=20us", "profile", "io-poll '20us' is not a number from 1 to 1000", "");
+	refuses("profile", "io-batch=1", "profile", "'1' is neither on nor off", "");
 	takes("nested", "require");
 	ck_assert_int_eq(cfg->nested, CONFIG_NESTED_REQUIRE);
 	takes("nested", "auto");

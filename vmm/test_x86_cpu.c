@@ -110,7 +110,7 @@ START_TEST(views)
 	struct kvm kvm = { .host = &h };
 
 	for (unsigned i = 0; i < 8; i++) {
-		const struct x86_view view = { .nested = i & 1, .pv = i & 2, .depth = i & 4 ? 3 : 0 };
+		const struct x86_view view = { .nested = i & 1, .less_pv = i & 2 ? 0 : ~0u, .depth = i & 4 ? 3 : 0 };
 		const struct kvm_cpuid_entry2 *own;
 		struct kvm_cpuid2 *t = NULL;
 
@@ -120,7 +120,7 @@ START_TEST(views)
 		ck_assert_uint_eq(leaf(t, 0x80000001, 0)->ecx, view.nested ? 0x4003f7 : 0x4003f3);
 		ck_assert_uint_eq(leaf(t, 0x8000000a, 0)->ebx, view.nested ? 16 : 0);
 		ck_assert_uint_eq(leaf(t, 0x8000000a, 0)->edx, view.nested ? 0xbb : 0);
-		ck_assert_uint_eq(leaf(t, 0x40000001, 0)->eax, view.pv ? 0x0100fefb : 0x0100000b);
+		ck_assert_uint_eq(leaf(t, 0x40000001, 0)->eax, view.less_pv ? 0x0100000b : 0x0100fefb);
 		own = leaf(t, X86_TINYVMM_LEAF, 0);
 		ck_assert(!own == !view.depth);
 		ck_assert(!own || (own->eax == 3 && !memcmp(&own->ebx, "tinyvmm", 8)));
@@ -134,7 +134,7 @@ START_TEST(plain)
 {
 	const struct host h = { .ioctl = offer };
 	struct kvm kvm = { .host = &h };
-	const struct x86_view view = { .pv = true, .plain = true, .depth = 2 };
+	const struct x86_view view = { .plain = true, .depth = 2 };
 	struct kvm_cpuid2 *t = NULL;
 
 	ck_assert_int_eq(x86_cpuid_template(&kvm, &view, &t, NULL), 0);

@@ -66,9 +66,8 @@ static void template_leaf(struct kvm_cpuid_entry2 *e, const struct x86_view *vie
 		e->ecx &= ~BIT(2); /* SVM */
 	} else if (e->function == 0x8000000a && !view->nested) {
 		e->eax = e->ebx = e->ecx = e->edx = 0; /* SVM's revision, ASIDs and features */
-	} else if (e->function == 0x40000001 && !view->pv) {
-		e->eax &= KVM_CLOCKS;
-		e->edx = 0; /* hints */
+	} else if (e->function == 0x40000001) {
+		e->eax &= ~view->less_pv | KVM_CLOCKS;
 	}
 }
 

@@ -34,7 +34,7 @@ struct x86_entry {
 /* What a guest is to see of what KVM can offer. */
 struct x86_view {
 	bool nested;    /* VMX or SVM */
-	bool pv;        /* KVM's calls in place of costly accesses; its clock in any case */
+	uint32_t less_pv; /* of KVM's own features (leaf 0x40000001, EAX) those to hide; its clocks stay in any case */
 	bool plain;     /* only what a KVM that interprets ring 0 can run */
 	unsigned depth; /* hypervisors below the guest, itself told by X86_TINYVMM_LEAF; 0: not told */
 };
