@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * pv-work.c - "pv-work SECONDS PAUSE_MS JOB...": the work of the guests of bench/profile smp, linked statically.
+ * pv-work.c - "pv-work SECONDS JOB...": the work of the guests of bench/profile smp, linked statically.
  *
  * Each JOB lasts SECONDS, with all CPUs of the guest at work; it makes vCPUs wait for one another, and so shows what KVM's
- * calls in place of that are worth.  "begin NAME" and "end NAME n=N us=N beside=N" come PAUSE_MS before and after it, so that
- * whoever counts from outside has time to.
+ * calls in place of that are worth.  After "begin NAME" and "end NAME n=N us=N beside=N" it waits for a line of input, so that
+ * whoever counts from outside has all the time that takes.
  *
  *	flush  a page is made read-only and written to again while the other CPUs are in the same address space
  *	ipi    membarrier(): an interrupt to all other CPUs, and back
  *	lock   all CPUs want one spinlock of the kernel's
- *	swap   SWAP_MIB of memory are written; after "swap out" and ten times PAUSE_MS each of its pages is read once, however
- *	       long that takes, and beside it another thread on the same CPU counts (beside=, thousands)
+ *	swap   SWAP_MIB of memory are written; after "swap out", and a line of input, each of its pages is read once, however long that
+ *	       takes, and beside it another thread on the same CPU counts (beside=, thousands)
  */
 #include <fcntl.h>
 #include <linux/membarrier.h>
@@ -30,7 +30,7 @@
 #define SWAP_MIB 32u
 #define PAGE     4096u
 
-static unsigned cpus, pause_ms;
+static unsigned cpus;
 static uint8_t *page;
 static atomic_bool over;
 static _Atomic uint64_t beside;
@@ -43,15 +43,18 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void wait_ms(unsigned ms)
-{
-	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
-}
-
 static _Noreturn void fail(const char *what)
 {
 	perror(what);
 	exit(1);
+}
+
+static void await_line(void)
+{
+	char line[80];
+
+	if (!fgets(line, sizeof(line), stdin))
+		fail("stdin");
 }
 
 static void pin(unsigned cpu)
@@ -130,13 +133,13 @@ static void begin(const char *name)
 	atomic_store(&beside, 0);
 	atomic_store(&over, false);
 	printf("begin %s\n", name);
-	wait_ms(pause_ms);
+	await_line();
 }
 
 static void end(const char *name, uint64_t n, uint64_t ns)
 {
 	printf("end %s n=%lu us=%lu beside=%lu\n", name, n, ns / 1000, (uint64_t)beside);
-	wait_ms(pause_ms);
+	await_line();
 }
 
 static void start(struct other *o)
@@ -186,7 +189,7 @@ static void do_swap(void)
 		((uint64_t *)(void *)memory)[i] = seed;
 	}
 	printf("swap out\n");
-	wait_ms(10 * pause_ms);
+	await_line();
 	begin("swap");
 	start(&counter);
 	began = now_ns();
@@ -201,18 +204,17 @@ static void do_swap(void)
 
 int main(int argc, char *argv[])
 {
-	unsigned seconds = argc > 3 ? (unsigned)atoi(argv[1]) : 0;
+	unsigned seconds = argc > 2 ? (unsigned)atoi(argv[1]) : 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!seconds)
 		return 2;
-	pause_ms = (unsigned)atoi(argv[2]);
 	cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED || syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0))
 		fail("start");
 	pin(0);
-	for (int k = 3; k < argc; k++) {
+	for (int k = 2; k < argc; k++) {
 		for (unsigned i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++)
 			if (!strcmp(argv[k], jobs[i].name))
 				do_job(&jobs[i], seconds);
