@@ -14,12 +14,16 @@
 #define GROW_MS       60000 /* from nothing to everything while the host has plenty */
 #define HOLD_MS       15000 /* a guest that hurt is left alone for so long */
 #define PAIN_MS       3000  /* so long a guest that begins to hurt badly goes before the host */
+#define RED_MS        2000  /* so long red before what costs guests more than it gains is asked for, too */
 #define SETTLE_MS     3000  /* a cut takes so long to be seen in the host's figures */
 #define JUMP_MS       10000 /* a longer pause between samples says nothing about rates */
 #define DEAF_SAMPLES  12
-#define FAST_MS       250   /* between samples where something is about to happen */
+#define GROWS         MIB(16) /* a guest that takes so much more a second is at work */
+#define WORK_MS       3000  /* ... and so long afterwards */
+#define BURST_MS      100   /* between samples where the host is about to have nothing left */
+#define FAST_MS       250   /* ... and where something else is about to happen */
 #define NEAR_MS       500   /* ... and where it could soon */
-#define REPORT_MS     10000 /* free memory is left so long to reporting, which costs a guest nothing, where nobody waits for it */
+#define REPORT_MS     10000 /* where nobody waits for it, free memory is left so long to reporting, which costs no work */
 #define SLOP          MIB(32)
 #define OUT_MS        500   /* between two pieces that are paged out, while they stay out */
 #define OUT_BACKOFF   6     /* ... doubled so often at most while they do not: half a minute */
@@ -119,7 +123,7 @@ struct guest_view {
 	uint64_t cache;  /* it could drop that */
 	uint64_t excess; /* free in the guest, and still in the host's memory */
 	bool hurt, badly;
-	uint64_t grew;   /* by so much the host has more of it than at the last sample */
+	uint64_t pace;   /* by so much a second the host has more of it than at the last sample */
 };
 
 static struct guest_view look_at_guest(const struct oc_policy *p, const struct oc_state *st, const struct oc_sample *s,
@@ -127,7 +131,7 @@ static struct guest_view look_at_guest(const struct oc_policy *p, const struct o
 {
 	uint64_t dt = sub0(s->now_ms, st->word_ms);
 	struct guest_view g = { .need = s->resident, .in_use = s->resident,
-				.grew = jump ? 0 : sub0(s->resident, st->last.resident) };
+				.pace = jump ? 0 : rate(s->resident, st->last.resident, sub0(s->now_ms, st->last_ms)) };
 	uint64_t own, visible = sub0(p->max, s->held);
 
 	if (!s->seq || !s->g_total)
@@ -145,8 +149,8 @@ static struct guest_view look_at_guest(const struct oc_policy *p, const struct o
 		return g;
 	g.badly = s->ooms > st->last.ooms || rate(s->stalls, st->last.stalls, dt) > 50;
 	/* With nothing left that it could drop, the next page is one that it waits for. */
-	g.hurt = g.badly || (s->held && s->g_avail < MAX(MIB(16), visible / 32)) || rate(s->stalls, st->last.stalls, dt) > 2 || rate(s->majflt, st->last.majflt, dt) > 50 ||
-		 rate(s->swap_in, st->last.swap_in, dt) > MIB(1);
+	g.hurt = g.badly || (s->held && s->g_avail < MAX(MIB(16), visible / 32)) || rate(s->stalls, st->last.stalls, dt) > 2 ||
+		 rate(s->majflt, st->last.majflt, dt) > 50 || rate(s->swap_in, st->last.swap_in, dt) > MIB(1);
 	return g;
 }
 
@@ -195,9 +199,26 @@ static void want_step(const struct oc_policy *p, struct oc_state *st, const stru
 	st->want = clamp(MAX(st->want, g->need), p->min, p->max);
 }
 
+static bool at_work(const struct oc_state *st, const struct oc_sample *s)
+{
+	return st->grew_ms && sub0(s->now_ms, st->grew_ms) <= WORK_MS;
+}
+
+static bool stays_red(const struct oc_state *st, const struct oc_sample *s)
+{
+	return st->red_ms && sub0(s->now_ms, st->red_ms) >= RED_MS;
+}
+
+/* A balloon takes what is free before it comes to page cache: is that enough in proportion? */
+static bool worth_it(const struct oc_sample *s, const struct guest_view *g)
+{
+	return s->g_free / 2 <= g->cache;
+}
+
 /*
  * Everyone gives the same part of what the host has of it.  But for one that has no more than it needs, and far less than it
- * may have: a target that reaches it would have its balloon filled with memory that the host has not got.
+ * may have: a target that reaches it would have its balloon filled with memory that the host has not got.  And for one that
+ * would have to fill it with that first, unless nothing else has helped.
  */
 static bool cut(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s, const struct guest_view *g,
 		const struct host_view *v, enum oc_regime regime)
@@ -206,7 +227,7 @@ static bool cut(const struct oc_policy *p, struct oc_state *st, const struct oc_
 
 	if (regime < OC_ORANGE || v->left >= goal || (st->cut_ms && sub0(s->now_ms, st->cut_ms) < SETTLE_MS))
 		return false;
-	if (s->resident <= g->need && s->resident < st->target / 2)
+	if ((s->resident <= g->need && s->resident < st->target / 2) || (!worth_it(s, g) && !stays_red(st, s)))
 		return false;
 	part = MIN(mul_div(has, goal - v->left, v->used), has / (regime == OC_RED ? 2 : 4));
 	st->cut_ms = s->now_ms;
@@ -224,7 +245,9 @@ static bool brake(const struct oc_policy *p, struct oc_state *st, const struct o
 {
 	uint64_t most = s->resident + sub0(v->left, v->mark / 4);
 
-	if (s->g_free > 2 * g->cache || g->grew < MIB(8) || v->left >= v->mark + 2 * g->grew || most >= st->share)
+	if (g->pace >= GROWS)
+		st->grew_ms = MAX(s->now_ms, 1);
+	if (!at_work(st, s) || !worth_it(s, g) || v->left >= 3 * v->mark || most >= st->share)
 		return false;
 	st->share = clamp(most, p->min, p->max);
 	return true;
@@ -300,7 +323,7 @@ static bool wants_trim(struct oc_state *st, const struct oc_sample *s, const str
 		st->excess_ms = MAX(s->now_ms, 1);
 	if (regime == OC_GREEN && sub0(s->now_ms, st->excess_ms) < REPORT_MS)
 		return false;
-	if (regime < OC_ORANGE && g->grew > MIB(8))
+	if (regime < OC_ORANGE && g->pace >= GROWS)
 		return false;
 	if (st->trim_ms && sub0(s->now_ms, st->trim_ms) < (uint64_t)pause_ms[regime] << st->trim_backoff)
 		return false;
@@ -406,7 +429,8 @@ static void set_target(const struct oc_policy *p, struct oc_state *st, const str
 
 /*
  * How long nothing needs to be decided.  A guest that hurts while more could be given waits for every step.  And where what
- * is left falls towards the watermark, look twice more before it gets there: two seconds are long for a burst.
+ * is left falls towards the watermark, look twice more before it gets there, and three times more before it gets to nothing:
+ * two seconds are long for a burst.
  */
 static uint32_t next_look(const struct oc_policy *p, const struct oc_state *st, const struct oc_sample *s,
 			  const struct guest_view *g, const struct host_view *v, uint64_t dt, enum oc_regime regime)
@@ -417,11 +441,20 @@ static uint32_t next_look(const struct oc_policy *p, const struct oc_state *st, 
 
 	if (g->hurt && st->target < p->max)
 		return FAST_MS;
-	if (regime == OC_GREEN && s->total && (st->target < p->max || v->left < 2 * v->mark))
+	if (regime == OC_GREEN && s->total && (st->target < p->max || v->left < (at_work(st, s) ? 4 : 2) * v->mark))
 		wait = NEAR_MS;
-	if (regime == OC_GREEN && dt && fell > MIB(4))
-		return (uint32_t)clamp(mul_div(sub0(v->left, v->mark), dt, 3 * fell), FAST_MS, wait);
-	return wait;
+	if (!dt || fell <= MIB(4))
+		return wait;
+	if (regime == OC_GREEN)
+		wait = (uint32_t)clamp(mul_div(sub0(v->left, v->mark) / 3, dt, fell), FAST_MS, wait);
+	return (uint32_t)clamp(mul_div(v->left / 4, dt, fell), BURST_MS, wait);
+}
+
+/* What was timed by another clock starts anew. */
+static void forget_times(struct oc_state *st)
+{
+	st->cut_ms = st->hurt_ms = st->badly_ms = st->pain_ms = st->grew_ms = 0;
+	st->trim_ms = st->excess_ms = st->red_ms = st->out_ms = st->out_sent = 0;
 }
 
 static void start(const struct oc_policy *p, struct oc_state *st)
@@ -445,8 +478,8 @@ void oc_decide(const struct oc_policy *p, struct oc_state *st, const struct oc_s
 	dt = sub0(s->now_ms, st->last_ms);
 	jump = jump || s->now_ms < st->last_ms || dt > JUMP_MS;
 	dt = MIN(dt, JUMP_MS);
-	if (s->now_ms < st->last_ms) /* what was timed by the old clock starts anew */
-		st->cut_ms = st->badly_ms = st->pain_ms = st->trim_ms = st->excess_ms = st->hurt_ms = st->red_ms = st->out_ms = st->out_sent = 0;
+	if (s->now_ms < st->last_ms)
+		forget_times(st);
 
 	*d = (struct oc_decision){ .reason = OC_STEADY };
 	v = look_at_host(st, s, dt, jump, d);

@@ -69,6 +69,7 @@ struct oc_state {
 	enum oc_regime regime;
 	uint64_t target, share, want;
 	uint64_t last_ms, word_ms, cut_ms, hurt_ms, trim_ms, red_ms;
+	uint64_t grew_ms;           /* when it last took more and more */
 	uint64_t badly_ms, pain_ms; /* when it last hurt badly, and since when it does */
 	uint64_t excess_ms;         /* since when there is something to trim; 0: there is not */
 	uint64_t trim_expect;

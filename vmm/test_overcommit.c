@@ -192,6 +192,15 @@ START_TEST(looks_sooner)
 	ck_assert_uint_eq(next(&st, &s, 333).wait_ms, 250);
 	ck_assert_uint_eq(next(&st, &s, 2000).wait_ms, 500); /* the mark is near */
 	s.available = GIB(5);
+	/* Nothing is left in a second. */
+	s.available = MIB(1000);
+	next(&st, &s, 500);
+	s.available = MIB(500);
+	ck_assert_uint_eq(next(&st, &s, 500).wait_ms, 125);
+	s.available = MIB(100);
+	ck_assert_uint_eq(next(&st, &s, 500).wait_ms, 100);
+	s.available = GIB(5);
+	next(&st, &s, 2000);
 	/* The clock jumped, or this is another supply: no pace is known. */
 	next(&st, &s, 3600000);
 	s.available -= MIB(50);
