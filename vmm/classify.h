@@ -28,6 +28,7 @@ void classify(struct tvmm_probe *out, const struct snapshot *s, const struct mea
 enum tvmm_backend classify_backend(const struct snapshot *s, const char **module);
 enum tvmm_platform classify_platform(const struct snapshot *s, char *name, size_t len, char *evidence, size_t evidence_len);
 int classify_depth(const struct snapshot *s);
+bool classify_emulated(const struct snapshot *s); /* the CPU itself is software; needs CPUID alone */
 enum tvmm_cost classify_cost(const struct measurement *m);
 
 /* /dev/kvm did not open (s->open_errno): fills *ERR with cause and remedy, and returns the negative errno. */

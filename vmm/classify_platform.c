@@ -116,6 +116,14 @@ int classify_depth(const struct snapshot *s)
 	return classify_platform(s, name, sizeof(name), evidence, sizeof(evidence)) == TVMM_ON_METAL ? 0 : 1;
 }
 
+bool classify_emulated(const struct snapshot *s)
+{
+	char name[64], evidence[128];
+
+	/* A guest of such a host is told of KVM alone; what was hidden from it is hidden from its guests too. */
+	return classify_platform(s, name, sizeof(name), evidence, sizeof(evidence)) == TVMM_ON_QEMU_TCG;
+}
+
 const char *classify_l0_fix(const struct snapshot *s)
 {
 	char name[64], evidence[128];

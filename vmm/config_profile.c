@@ -15,7 +15,7 @@
 #define ALL_PV "pv" /* CONFIG_PROFILE_PV_EOI to CONFIG_PROFILE_STEAL_TIME */
 
 const char *const config_profile_names[CONFIG_PROFILE_SETTINGS + 1] = {
-	"huge-pages", "pre-fault", "plain-cpu", "pv-eoi", "pv-ipi", "pv-tlb-flush", "pv-yield", "pv-spinlocks", "async-pf",
+	"huge-pages", "pre-fault", "plain-cpu", "plain-strings", "pv-eoi", "pv-ipi", "pv-tlb-flush", "pv-yield", "pv-spinlocks", "async-pf",
 	"steal-time", "io-batch", "io-poll", "discard-batch", NULL
 };
 

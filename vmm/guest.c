@@ -264,7 +264,8 @@ static int build_kvm(struct machine *m, struct tvmm_error *err)
 static int build_vcpus(struct machine *m, struct tvmm_error *err)
 {
 	const struct x86_view view = { .nested = m->nested, .less_pv = profile_hides(&m->profile),
-				       .plain = m->profile.set[CONFIG_PROFILE_PLAIN_CPU].on, .depth = m->depth };
+				       .plain = m->profile.set[CONFIG_PROFILE_PLAIN_CPU].on,
+				       .plain_strings = m->profile.set[CONFIG_PROFILE_PLAIN_STRINGS].on, .depth = m->depth };
 	struct kvm_cpuid2 *cpuid;
 	int ret, max = kvm_cap(&m->kvm, KVM_CAP_MAX_VCPUS);
 

@@ -323,7 +323,8 @@ static void choose_profile(struct machine *m, const struct tvmm_config *cfg)
 	m->on_vmx = s.vmx;
 	m->depth = (unsigned)classify_depth(&s) + 1;
 	f = (struct profile_facts){ .huge_pages = snapshot_huge_pages(m->host), .dear = s.hypervisor, .cpus = cfg->cpus,
-				    .interpreted = snapshot_interprets(&s, m->host), .host_cpus = snapshot_usable_cpus() };
+				    .interpreted = snapshot_interprets(&s, m->host), .emulated = classify_emulated(&s),
+				    .host_cpus = snapshot_usable_cpus() };
 	profile_choose(&m->profile, &f, cfg->profile);
 }
 

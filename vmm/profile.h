@@ -28,6 +28,7 @@ struct profile_facts {
 	bool huge_pages; /* the host gives them: transparent_hugepage/enabled is not "never" */
 	bool dear;       /* exits are: there is a hypervisor below this host */
 	bool interpreted; /* the guest's ring 0 is: this KVM works without VMX and SVM */
+	bool emulated; /* this host's CPU is: one instruction is no faster than what it does */
 	unsigned cpus, host_cpus; /* the machine's, and those of the host that it may use */
 };
 

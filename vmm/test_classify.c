@@ -146,6 +146,7 @@ START_TEST(hosts_that_work)
 		classify(&p, &cases[i].s, &cases[i].m, &good);
 		bad = p.platform != (int)cases[i].platform || p.depth != cases[i].depth || p.backend != (int)cases[i].backend ||
 		      p.cost != (int)cases[i].cost || p.runs_stock_kernel != cases[i].stock || p.nested != cases[i].nested || !p.kvm_usable;
+		bad |= classify_emulated(&cases[i].s) != (cases[i].platform == TVMM_ON_QEMU_TCG);
 		for (unsigned t = 0; t < ARRAY_SIZE(cases[i].texts) && cases[i].texts[t]; t++)
 			bad |= !has_text(&p, cases[i].texts[t]);
 		if (bad)

@@ -151,8 +151,8 @@ START_TEST(words)
 	takes("profile", "auto");
 	wishes(CONFIG_PROFILE_IO_POLL, CONFIG_SWITCH_AUTO, 0);
 	refuses("profile", "pv,fast", "profile", "unknown setting 'fast'",
-		"known are: auto, off, pv, huge-pages, pre-fault, plain-cpu, pv-eoi, pv-ipi, pv-tlb-flush, pv-yield, pv-spinlocks, async-pf, "
-		"steal-time, io-batch, io-poll, discard-batch");
+		"known are: auto, off, pv, huge-pages, pre-fault, plain-cpu, plain-strings, pv-eoi, pv-ipi, pv-tlb-flush, pv-yield, "
+		"pv-spinlocks, async-pf, steal-time, io-batch, io-poll, discard-batch");
 	refuses("profile", "io-poll=1001", "profile", "io-poll '1001' is not a number from 1 to 1000", "");
 	refuses("profile", "discard-batch=0", "profile", "discard-batch '0' is not a number from 1 to 256", "");
 	refuses("profile", "io-poll=20us", "profile", "io-poll '20us' is not a number from 1 to 1000", "");

@@ -23,13 +23,17 @@ START_TEST(hosts)
 	profile_choose(&p, &(struct profile_facts){ .dear = true, .interpreted = true }, no_wish);
 	ck_assert(p.set[CONFIG_PROFILE_PLAIN_CPU].on);
 	ck_assert_ptr_nonnull(strstr(p.set[CONFIG_PROFILE_PLAIN_CPU].why, "interprets"));
+	ck_assert(!p.set[CONFIG_PROFILE_PLAIN_STRINGS].on);
+	profile_choose(&p, &(struct profile_facts){ .dear = true, .emulated = true }, no_wish);
+	ck_assert(p.set[CONFIG_PROFILE_PLAIN_STRINGS].on && !p.set[CONFIG_PROFILE_PLAIN_CPU].on);
+	ck_assert_ptr_nonnull(strstr(p.set[CONFIG_PROFILE_PLAIN_STRINGS].why, "emulated"));
 }
 END_TEST
 
 START_TEST(wishes)
 {
-	for (unsigned h = 0; h < 16; h++) {
-		const struct profile_facts facts = { h & 1, h & 2, h & 4, .cpus = 2, .host_cpus = 1 + (h & 8) };
+	for (unsigned h = 0; h < 32; h++) {
+		const struct profile_facts facts = { h & 1, h & 2, h & 4, h & 16, .cpus = 2, .host_cpus = 1 + (h & 8) };
 
 		for (unsigned i = 0; i < CONFIG_PROFILE_SETTINGS; i++) {
 			struct config_wish wish[CONFIG_PROFILE_SETTINGS] = { { CONFIG_SWITCH_AUTO, 0 } };

@@ -88,6 +88,7 @@ static int offer(const struct host *h, int fd, unsigned long req, uintptr_t arg)
 		{ .function = 0, .eax = 0x1c, .ebx = 0x68747541, .ecx = 0x444d4163, .edx = 0x69746e65 },
 		{ .function = 1, .ecx = 0x5fafbff7 | 1 << 5, .edx = 0x178bfbff },
 		{ .function = 7, .ebx = 0xf1bf03ab, .ecx = 0x5f46, .edx = 0x110 },
+		{ .function = 7, .index = 1, .eax = 0x1c30 },
 		{ .function = 0xb, .index = 0, .ebx = 1 },
 		{ .function = 0xd, .index = 0, .eax = 0xe7, .ebx = 0x980 },
 		{ .function = 0xd, .index = 1, .eax = 7, .ebx = 0x240 },
@@ -159,7 +160,31 @@ START_TEST(plain)
 }
 END_TEST
 
+/* Nothing but what tells that string instructions are fast. */
+START_TEST(plain_strings)
+{
+	const struct host h = { .ioctl = offer };
+	struct kvm kvm = { .host = &h };
+	struct x86_view view = { .nested = true };
+	struct kvm_cpuid2 *all = NULL, *t = NULL;
+
+	ck_assert_int_eq(x86_cpuid_template(&kvm, &view, &all, NULL), 0);
+	ck_assert_uint_eq(leaf(all, 7, 0)->ebx, 0xf1bf03ab);
+	ck_assert_uint_eq(leaf(all, 7, 1)->eax, 0x1c30);
+	view.plain_strings = true;
+	ck_assert_int_eq(x86_cpuid_template(&kvm, &view, &t, NULL), 0);
+	ck_assert_uint_eq(leaf(t, 7, 0)->ebx, 0xf1bf01ab);
+	ck_assert_uint_eq(leaf(t, 7, 0)->edx, 0x100);
+	ck_assert_uint_eq(leaf(t, 7, 1)->eax, 0x30);
+	ck_assert_uint_eq(t->nent, all->nent);
+	for (unsigned i = 0; i < t->nent; i++)
+		ck_assert(t->entries[i].function == 7 || !memcmp(&t->entries[i], &all->entries[i], sizeof(t->entries[i])));
+	free(all);
+	free(t);
+}
+END_TEST
+
 int main(void)
 {
-	return test_main("x86_cpu", (const TTest *const[]){ topology, no_leaf_b, views, plain, NULL });
+	return test_main("x86_cpu", (const TTest *const[]){ topology, no_leaf_b, views, plain, plain_strings, NULL });
 }

@@ -62,6 +62,13 @@ static void template_leaf(struct kvm_cpuid_entry2 *e, const struct x86_view *vie
 		e->ecx |= BIT(24) | BIT(31); /* TSC deadline timer (kvm.c insists on it), hypervisor present */
 		if (!view->nested)
 			e->ecx &= ~BIT(5); /* VMX */
+	} else if (e->function == 7 && view->plain_strings) {
+		if (e->index == 0) {
+			e->ebx &= ~BIT(9); /* ERMS */
+			e->edx &= ~BIT(4); /* FSRM */
+		} else if (e->index == 1) {
+			e->eax &= ~(BIT(10) | BIT(11) | BIT(12)); /* FZRM, FSRS, FSRCS */
+		}
 	} else if (e->function == 0x80000001 && !view->nested) {
 		e->ecx &= ~BIT(2); /* SVM */
 	} else if (e->function == 0x8000000a && !view->nested) {

@@ -36,6 +36,7 @@ struct x86_view {
 	bool nested;    /* VMX or SVM */
 	uint32_t less_pv; /* of KVM's own features (leaf 0x40000001, EAX) those to hide; its clocks stay in any case */
 	bool plain;     /* only what a KVM that interprets ring 0 can run */
+	bool plain_strings; /* not that string instructions were fast */
 	unsigned depth; /* hypervisors below the guest, itself told by X86_TINYVMM_LEAF; 0: not told */
 };
 

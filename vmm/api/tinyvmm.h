@@ -97,9 +97,9 @@ TVMM_API void tvmm_config_free(struct tvmm_config *cfg); /* NULL is fine */
  *	modules DIR             kernel modules for the initramfs that is made when a disk is given and no initrd and no root=;
  *	                        default: the host's /lib/modules for the kernel's release
  *	debug-exit on|off|PORT  a port by which the guest ends the machine with an exit status; on: 0xf4
- *	profile auto|off[,KEY[=on|off|N]]...  settings that follow the host: huge-pages, pre-fault, plain-cpu; pv, or pv-eoi,
- *	                        pv-ipi, pv-tlb-flush, pv-yield, pv-spinlocks, async-pf, steal-time; io-batch, io-poll (N us),
- *	                        discard-batch (N ranges)
+ *	profile auto|off[,KEY[=on|off|N]]...  settings that follow the host: huge-pages, pre-fault, plain-cpu,
+ *	                        plain-strings; pv, or pv-eoi, pv-ipi, pv-tlb-flush, pv-yield, pv-spinlocks, async-pf,
+ *	                        steal-time; io-batch, io-poll (N us), discard-batch (N ranges)
  *	nested off|auto|require whether the guest gets VMX or SVM; require: or is not made
  *	no-defaults on|off      pass the kernel command line exactly as given
  *	control PATH|none       a unix socket by which other processes see and steer the machine (tvmm_client_open());
