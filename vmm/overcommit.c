@@ -17,7 +17,7 @@
 #define RED_MS        2000  /* so long red before what costs guests more than it gains is asked for, too */
 #define SETTLE_MS     3000  /* a cut takes so long to be seen in the host's figures */
 #define JUMP_MS       10000 /* a longer pause between samples says nothing about rates */
-#define DEAF_SAMPLES  12
+#define DEAF_MS       8000  /* so long without any progress, and it is not to be had */
 #define GROWS         MIB(16) /* a guest that takes so much more a second is at work */
 #define WORK_MS       3000  /* ... and so long afterwards */
 #define BURST_MS      100   /* between samples where the host is about to have nothing left */
@@ -282,27 +282,27 @@ static void lend(const struct oc_policy *p, struct oc_state *st, const struct oc
 
 /* ---- whether it works --------------------------------------------------------------------------------------------- */
 
-static bool is_deaf(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s)
+static bool is_deaf(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s, uint64_t dt)
 {
 	bool missed = s->held + SLOP < sub0(p->max, st->target);
 
 	if (!missed || s->held > st->low_held + MIB(1))
-		st->deaf = 0;
-	else if (st->deaf < DEAF_SAMPLES)
-		st->deaf++;
+		st->deaf_ms = 0;
+	else
+		st->deaf_ms = MIN(st->deaf_ms + dt, DEAF_MS);
 	st->low_held = missed ? MAX(st->low_held, s->held) : s->held;
 	if (s->held < st->low_held) /* it took some back */
 		st->low_held = s->held;
-	return st->deaf >= DEAF_SAMPLES;
+	return st->deaf_ms >= DEAF_MS;
 }
 
-static bool has_no_effect(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s)
+static bool has_no_effect(const struct oc_policy *p, struct oc_state *st, const struct oc_sample *s, uint64_t dt)
 {
 	if (s->resident <= sub0(p->max, s->held) + MIB(64))
-		st->ghost = 0;
-	else if (st->ghost < DEAF_SAMPLES)
-		st->ghost++;
-	return st->ghost >= DEAF_SAMPLES;
+		st->ghost_ms = 0;
+	else
+		st->ghost_ms = MIN(st->ghost_ms + dt, DEAF_MS);
+	return st->ghost_ms >= DEAF_MS;
 }
 
 /* ---- other means -------------------------------------------------------------------------------------------------- */
@@ -486,8 +486,8 @@ void oc_decide(const struct oc_policy *p, struct oc_state *st, const struct oc_s
 	d->regime = s->total ? find_regime(st->regime, &v) : OC_GREEN;
 	g = look_at_guest(p, st, s, jump);
 	d->hurt = g.hurt;
-	deaf = is_deaf(p, st, s);
-	ghost = has_no_effect(p, st, s);
+	deaf = is_deaf(p, st, s, dt);
+	ghost = has_no_effect(p, st, s, dt);
 
 	want_step(p, st, s, &g, &v, dt);
 	share_step(p, st, s, &v, dt);
