@@ -15,7 +15,7 @@
 #include "host.h"
 
 enum test_op {
-	OP_NONE, OP_OPEN, OP_FSTAT, OP_FCNTL, OP_IOCTL, OP_READV, OP_WRITEV, OP_RECV, OP_SEND, OP_PREADV, OP_PWRITEV,
+	OP_NONE, OP_OPEN, OP_FSTAT, OP_FCNTL, OP_IOCTL, OP_READV, OP_WRITEV, OP_RECV, OP_SEND, OP_SENDMSG, OP_PREADV, OP_PWRITEV,
 	OP_FDATASYNC, OP_EVENTFD, OP_EPOLL_CTL, OP_POLL, OP_GETRANDOM, OP_ANY
 };
 
@@ -127,6 +127,13 @@ static inline ssize_t th_send(const struct host *h, int fd, const void *buf, siz
 	return ret ? ret : host_linux()->send(h, fd, buf, len, flags);
 }
 
+static inline ssize_t th_sendmsg(const struct host *h, int fd, const struct msghdr *msg, int flags)
+{
+	int ret = th_call(h, OP_SENDMSG, fd);
+
+	return ret ? ret : host_linux()->sendmsg(h, fd, msg, flags);
+}
+
 static inline int th_fdatasync(const struct host *h, int fd)
 {
 	int ret = th_call(h, OP_FDATASYNC, fd);
@@ -175,6 +182,7 @@ static inline void test_host_init(struct test_host *th)
 	th->h.writev = th_writev;
 	th->h.recv = th_recv;
 	th->h.send = th_send;
+	th->h.sendmsg = th_sendmsg;
 	th->h.preadv = th_preadv;
 	th->h.pwritev = th_pwritev;
 	th->h.fdatasync = th_fdatasync;

@@ -45,7 +45,7 @@ static int run_ms = RUN_MS;
 #define ROUNDS 4
 
 #define OPS(X) \
-	X(open) X(fstat) X(fstatfs) X(fcntl) X(ioctl) X(readv) X(writev) X(recv) X(send) X(preadv) X(pwritev) \
+	X(open) X(fstat) X(fstatfs) X(fcntl) X(ioctl) X(readv) X(writev) X(recv) X(send) X(sendmsg) X(preadv) X(pwritev) \
 	X(preadv2) X(pwritev2) X(fdatasync) X(fallocate) X(ftruncate) X(memfd) X(mmap) X(madvise) \
 	X(process_madvise) X(pidfd_open) X(mincore) X(uring_setup) X(uring_register) X(uring_enter) X(socket) \
 	X(bind) X(listen) X(accept) X(connect) X(shutdown) X(getsockopt) X(fchmod) X(unlink) X(mkdir) X(thread) \
@@ -84,6 +84,7 @@ WRAP(int, fstatfs, EIO, (HOST, int fd, struct statfs *st), (REAL, fd, st))
 WRAP(int, fcntl, EMFILE, (HOST, int fd, int cmd, uintptr_t arg), (REAL, fd, cmd, arg))
 WRAP(ssize_t, recv, EIO, (HOST, int fd, void *b, size_t l, int f), (REAL, fd, b, l, f))
 WRAP(ssize_t, send, EIO, (HOST, int fd, const void *b, size_t l, int f), (REAL, fd, b, l, f))
+WRAP(ssize_t, sendmsg, EIO, (HOST, int fd, const struct msghdr *m, int f), (REAL, fd, m, f))
 WRAP(ssize_t, writev, EIO, (VECTOR), (REAL, fd, v, n))
 WRAP(ssize_t, preadv, EIO, (VECTOR, off_t o), (REAL, fd, v, n, o))
 WRAP(ssize_t, pwritev, ENOSPC, (VECTOR, off_t o), (REAL, fd, v, n, o))

@@ -86,6 +86,11 @@ static ssize_t linux_send(const struct host *h, int fd, const void *buf, size_t 
 	return ret_size(send(fd, buf, len, flags));
 }
 
+static ssize_t linux_sendmsg(const struct host *h, int fd, const struct msghdr *msg, int flags)
+{
+	return ret_size(sendmsg(fd, msg, flags));
+}
+
 static ssize_t linux_preadv(const struct host *h, int fd, const struct iovec *iov, int n, off_t off)
 {
 	return ret_size(preadv(fd, iov, n, off));
@@ -365,6 +370,7 @@ const struct host *host_linux(void)
 		.writev = linux_writev,
 		.recv = linux_recv,
 		.send = linux_send,
+		.sendmsg = linux_sendmsg,
 		.preadv = linux_preadv,
 		.pwritev = linux_pwritev,
 		.preadv2 = linux_preadv2,

@@ -19,6 +19,7 @@
 struct epoll_event;
 struct io_uring_params;
 struct statfs;
+struct msghdr;
 struct pollfd;
 struct sockaddr;
 
@@ -33,6 +34,7 @@ struct host {
 	ssize_t (*writev)(const struct host *h, int fd, const struct iovec *iov, int n);
 	ssize_t (*recv)(const struct host *h, int fd, void *buf, size_t len, int flags);
 	ssize_t (*send)(const struct host *h, int fd, const void *buf, size_t len, int flags);
+	ssize_t (*sendmsg)(const struct host *h, int fd, const struct msghdr *msg, int flags);
 	ssize_t (*preadv)(const struct host *h, int fd, const struct iovec *iov, int n, off_t off);
 	ssize_t (*pwritev)(const struct host *h, int fd, const struct iovec *iov, int n, off_t off);
 	/* With flags (RWF_NOWAIT). */
