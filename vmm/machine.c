@@ -98,7 +98,7 @@ static int map_ram(struct machine *m, uint64_t size, struct tvmm_error *err)
 	m->ram_base[0] = 0;
 	m->ram_base[1] = LAYOUT_HIGH_RAM;
 	for (unsigned i = 0; i < 2; i++) {
-		int ret = part[i] ? hostmem_map(&m->ram[i], m->host, part[i], err) : 0;
+		int ret = part[i] ? hostmem_map(&m->ram[i], m->host, part[i], false, err) : 0;
 
 		if (!ret && part[i] && !m->profile.set[CONFIG_PROFILE_HUGE_PAGES].on)
 			m->host->madvise(m->host, m->ram[i].ram, part[i], MADV_NOHUGEPAGE); /* hostmem.c wishes for them */
@@ -108,7 +108,7 @@ static int map_ram(struct machine *m, uint64_t size, struct tvmm_error *err)
 			return ret;
 	}
 	gmem_freeze(&m->mem);
-	return hostmem_map(&m->ecam, m->host, PCI_MAX_FUNCS * PCI_CFG_SIZE, err);
+	return hostmem_map(&m->ecam, m->host, PCI_MAX_FUNCS * PCI_CFG_SIZE, false, err);
 }
 
 /* What the console's output shows of a panic, or of a root that is not there.  Under the console's lock, on any thread. */
@@ -302,7 +302,7 @@ static int create_host_half(struct machine *m, const struct tvmm_config *cfg, st
 	m->loop.failed_arg = m;
 	ret = m->n_disks ? disk_engine_init(&m->disk_engine, m->host, &m->loop, &m->log, err) : 0;
 	if (!ret)
-		ret = memctl_init(&m->memctl, cfg, &m->mem, &m->loop, &m->log, err);
+		ret = memctl_init(&m->memctl, cfg, &m->mem, NULL, &m->loop, &m->log, err);
 	m->memctl.discard.batch_max = MAX(m->profile.set[CONFIG_PROFILE_DISCARD_BATCH].n, 1u);
 	if (!ret)
 		ret = machine_nets_open(m, cfg, err);

@@ -347,17 +347,17 @@ static uint64_t default_min(uint64_t configured)
 	return MIN(configured, MAX(MIB(128), align_down(configured / 4, MIB(2))));
 }
 
-int memctl_init(struct memctl *c, const struct tvmm_config *cfg, const struct gmem *mem, struct evloop *loop,
-		struct log *log, struct tvmm_error *err)
+int memctl_init(struct memctl *c, const struct tvmm_config *cfg, const struct gmem *mem, const struct discard_backing *back,
+		struct evloop *loop, struct log *log, struct tvmm_error *err)
 {
-	struct discard_backing back[GMEM_MAX_REGIONS] = { { .kind = BACKING_PRIVATE } };
+	static const struct discard_backing private[GMEM_MAX_REGIONS] = { { .kind = BACKING_PRIVATE } };
 	int ret;
 
 	*c = (struct memctl){ .host = loop->host, .loop = loop, .log = log, .mode = cfg->reclaim, .weight = cfg->weight,
 			      .configured = gmem_size(mem), .tick.fd = -1, .clock.fd = -1, .smaps = -1 };
 	c->target = c->configured;
 	c->min = cfg->memory_min ? cfg->memory_min : default_min(c->configured);
-	ret = discard_init(&c->discard, mem, back, c->host, err);
+	ret = discard_init(&c->discard, mem, back ? back : private, c->host, err);
 	if (ret)
 		return ret;
 	c->ok = true;

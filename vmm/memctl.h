@@ -48,8 +48,9 @@ struct memctl {
 	bool ok;
 };
 
-int memctl_init(struct memctl *c, const struct tvmm_config *cfg, const struct gmem *mem, struct evloop *loop,
-		struct log *log, struct tvmm_error *err);
+/* BACK[i] lies behind region i of MEM; NULL: private memory behind all. */
+int memctl_init(struct memctl *c, const struct tvmm_config *cfg, const struct gmem *mem, const struct discard_backing *back,
+		struct evloop *loop, struct log *log, struct tvmm_error *err);
 void memctl_fini(struct memctl *c); /* the loop has ended */
 
 /* Is there to be a balloon device at all? */

@@ -166,7 +166,7 @@ static int build(struct probe *p, const struct host *host, struct tvmm_error *er
 	if (!ret)
 		ret = kvm_create_vm(&p->kvm, err);
 	if (!ret)
-		ret = hostmem_map(&p->ram, host, RAM_SIZE, err);
+		ret = hostmem_map(&p->ram, host, RAM_SIZE, false, err);
 	if (!ret)
 		ret = gmem_add(&p->mem, GPA(0), RAM_SIZE, p->ram.ram, err);
 	if (!ret)

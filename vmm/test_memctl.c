@@ -76,7 +76,7 @@ static void start(struct fixture *f, enum config_reclaim mode)
 	ck_assert_int_eq(evloop_init(&f->loop, &spy, NULL), 0);
 	log_init(&f->log, host_linux(), note, f, TVMM_LOG_DEBUG);
 	f->cfg = (struct tvmm_config){ .memory_min = MIB(16), .reclaim = mode, .weight = 100 };
-	ck_assert_int_eq(memctl_init(&f->c, &f->cfg, &f->mem, &f->loop, &f->log, NULL), 0);
+	ck_assert_int_eq(memctl_init(&f->c, &f->cfg, &f->mem, NULL, &f->loop, &f->log, NULL), 0);
 	ck_assert_int_eq(evloop_start(&f->loop, "io", NULL), 0);
 	memctl_start(&f->c);
 }
