@@ -50,14 +50,20 @@ static void on_owner(struct virtio_dev *dev, void (*fn)(void *dev))
 
 /* ---- faults ------------------------------------------------------------------------------------------------------- */
 
-/* Owner thread.  A reset clears the bit again, even one that is waiting for the owner just now. */
-static void needs_reset(struct virtio_dev *dev, const char *why)
+/* A reset clears the bit again, even one that is waiting for the owner just now. */
+void virtio_want_reset(struct virtio_dev *dev)
 {
-	log_guest(dev->log, dev->name, "%s; the device needs a reset", why);
 	owner_lock(dev);
 	dev->status |= VIRTIO_S_NEEDS_RESET;
 	owner_unlock(dev);
 	dev->transport->config_irq(dev);
+}
+
+/* Owner thread. */
+static void needs_reset(struct virtio_dev *dev, const char *why)
+{
+	log_guest(dev->log, dev->name, "%s; the device needs a reset", why);
+	virtio_want_reset(dev);
 }
 
 static void queue_fault(struct virtq *vq, const char *why)

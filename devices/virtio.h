@@ -165,6 +165,9 @@ void virtio_config_changed_locked(struct virtio_dev *dev);
  */
 void virtio_break(struct virtio_dev *dev, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The device cannot go on, or has lost requests: NEEDS_RESET, which the driver is told of.  The owner's thread. */
+void virtio_want_reset(struct virtio_dev *dev);
+
 /* ---- for transports ----------------------------------------------------------------------------------------------- */
 
 uint8_t virtio_status(struct virtio_dev *dev); /* vCPU thread, holding nothing */

@@ -323,3 +323,33 @@ bool vq_notify_on(struct virtq *q)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return load_avail_idx(q) != q->next_avail;
 }
+
+/* ---- from a worker that is gone ----------------------------------------------------------------------------------- */
+
+bool vq_take_over(struct virtq *q)
+{
+	uint16_t avail, used, open;
+	unsigned look;
+	bool known;
+
+	if (!q->live || q->broken)
+		return true;
+	avail = load_avail_idx(q);
+	used = load16(q->used + RING_IDX, __ATOMIC_ACQUIRE);
+	open = (uint16_t)(avail - used);
+	known = open <= q->size;
+	/* Of what was handed back, the driver's ring remembers as much as the requests that are open have not written over. */
+	look = known ? MIN(used, (unsigned)q->size - open) : 0;
+	for (unsigned i = 1; known && i <= look; i++) {
+		unsigned at = (uint16_t)(used - i) & (q->size - 1u);
+		uint32_t id;
+
+		memcpy(&id, q->used + RING_ENTRY + 8 * at, sizeof(id));
+		known = le32toh(id) == load16(q->avail + RING_ENTRY + 2 * at, __ATOMIC_RELAXED);
+	}
+	memset(q->inflight, 0, sizeof(q->inflight));
+	q->next_used = used;
+	q->next_avail = known ? used : avail;
+	q->signalled_valid = false; /* when it signalled last is not known */
+	return known || open == 0;
+}

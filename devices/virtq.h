@@ -89,6 +89,13 @@ void vq_notify_off(struct virtq *q);
 /* Asks for notifications again.  True if requests arrived meanwhile: the caller must look again. */
 bool vq_notify_on(struct virtq *q);
 
+/*
+ * A worker outside this process had the queue since it was activated, and is gone: it is ours from here on.  What the worker
+ * took and did not hand back is offered to us again, if the rings can tell which requests these are: they can if it handed
+ * back all of late in the order in which they were offered.  False: they cannot; those are lost, and what comes now is first.
+ */
+bool vq_take_over(struct virtq *q);
+
 /* The driver broke a rule: latches, tells q->fault once.  Returns -EPROTO. */
 int vq_break(struct virtq *q, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
