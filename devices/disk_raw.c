@@ -402,6 +402,8 @@ int disk_raw_open(struct disk **out, const struct host *h, const char *path, uns
 		ret = err_set(err, TVMM_E_IO, -r->disk.fd, path, "cannot open the disk image%s", ro ? "" : " for writing");
 		if (!ro && (ret == -EACCES || ret == -EROFS || ret == -EPERM))
 			err_hint(err, "a read-only disk is --disk %.200s,ro", path);
+		if (ret == -ENXIO) /* what opening a socket gives */
+			err_hint(err, "if a vhost-user server listens there: --disk %.200s,format=vhost-user", path);
 		pthread_mutex_destroy(&r->lock);
 		free(r);
 		return ret;

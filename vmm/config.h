@@ -53,8 +53,12 @@ struct config_wish {
 enum config_nested { CONFIG_NESTED_OFF, CONFIG_NESTED_AUTO, CONFIG_NESTED_REQUIRE };
 enum config_panic { CONFIG_PANIC_DEFAULT, CONFIG_PANIC_EXIT, CONFIG_PANIC_STAY };
 
+/* In the order of config_disk.c's words. */
+enum config_disk_format { CONFIG_DISK_RAW, CONFIG_DISK_VHOST_USER };
+
 struct config_disk {
-	char *path;
+	char *path;            /* VHOST_USER: of the server's socket */
+	enum config_disk_format format;
 	bool ro;
 	bool root;             /* at most one disk is; the kernel is told root=/dev/vdX[N] */
 	unsigned root_part;    /* 0: the whole disk */

@@ -55,9 +55,21 @@ static int disk_ephemeral(struct config_disk *disk, const char *value, struct tv
 	return ret;
 }
 
-enum { KEY_RO, KEY_ROOT, KEY_SERIAL, KEY_DIRECT, KEY_EPHEMERAL, KEY_BW, KEY_IOPS, KEY_BURST };
-static const char *const keys[] = { "ro", "root", "serial", "direct", "ephemeral", "bw", "iops", "burst", NULL };
-#define KNOWN "ro, root[=PARTITION], serial=TEXT, direct, ephemeral[=DIR], bw=SIZE/s, iops=N, burst=TIME"
+static int disk_format(struct config_disk *disk, const char *value, struct tvmm_error *err)
+{
+	static const char *const words[] = { "raw", "vhost-user", NULL };
+	unsigned i = 0;
+
+	while (words[i] && strcmp(words[i], value ? value : ""))
+		i++;
+	disk->format = (enum config_disk_format)i;
+	return words[i] ? 0 : word_unknown(err, "disk", "unknown format", value ? value : "", words,
+					    "raw, and vhost-user, by which qemu-storage-daemon serves all others");
+}
+
+enum { KEY_RO, KEY_ROOT, KEY_SERIAL, KEY_DIRECT, KEY_EPHEMERAL, KEY_BW, KEY_IOPS, KEY_BURST, KEY_FORMAT };
+static const char *const keys[] = { "ro", "root", "serial", "direct", "ephemeral", "bw", "iops", "burst", "format", NULL };
+#define KNOWN "ro, root[=PARTITION], serial=TEXT, direct, ephemeral[=DIR], bw=SIZE/s, iops=N, burst=TIME, format=raw|vhost-user"
 
 static int disk_key(struct config_disk *disk, const char *key, const char *value, unsigned *seen, struct tvmm_error *err)
 {
@@ -89,14 +101,32 @@ static int disk_key(struct config_disk *disk, const char *key, const char *value
 		return value_bandwidth("disk", value, &disk->bw, err);
 	case KEY_IOPS:
 		return value_ops("disk", "iops", value, &disk->iops, err);
+	case KEY_FORMAT:
+		return disk_format(disk, value, err);
 	default:
 		return value_burst("disk", value, &disk->burst_ns, err);
 	}
 }
 
+/* What is the server's affair.  The root's partition is the guest's. */
+static int vhost_user_check(unsigned seen, struct tvmm_error *err)
+{
+	unsigned wrong = seen & ~(BIT(KEY_FORMAT) | BIT(KEY_ROOT));
+	int ret;
+
+	if (!wrong)
+		return 0;
+	ret = err_set(err, TVMM_E_CONFIG, 0, "disk", "'%s' is not for us to decide with format=vhost-user",
+		      keys[__builtin_ctz(wrong)]);
+	err_hint(err, "the server has the disk: tell it");
+	return ret;
+}
+
 /* The keys of one disk together. */
 static int disk_check(const struct config_disk *disk, unsigned seen, struct tvmm_error *err)
 {
+	if (disk->format == CONFIG_DISK_VHOST_USER)
+		return vhost_user_check(seen, err);
 	if (disk->ro && disk->ephemeral)
 		return err_set(err, TVMM_E_CONFIG, 0, "disk", "ro and ephemeral contradict each other: nothing can be written to the one, "
 			       "and nothing of it is kept of the other");

@@ -90,7 +90,7 @@ static int build_virtio(struct machine *m, struct tvmm_error *err)
 	if (!ret && m->vsock_hub)
 		ret = plug(m, &m->vsock_pci, &m->vsock.dev, SLOT_VSOCK, err);
 	for (unsigned i = 0; !ret && i < m->n_disks; i++)
-		ret = plug(m, &m->disk[i].pci, &m->disk[i].blk.dev, SLOT_FIRST_DISK + i, err);
+		ret = plug(m, &m->disk[i].pci, machine_disk_dev(&m->disk[i]), SLOT_FIRST_DISK + i, err);
 	for (unsigned i = 0; !ret && i < m->n_nets; i++)
 		ret = plug(m, &m->net[i].pci, &m->net[i].net.dev, SLOT_FIRST_NET + i, err);
 	return ret;
@@ -148,7 +148,10 @@ static int build_disks(struct machine *m, struct tvmm_error *err)
 						   .no_batches = !set[CONFIG_PROFILE_IO_BATCH].on,
 						   .spin_us = set[CONFIG_PROFILE_IO_POLL].n };
 
-		ret = virtio_blk_init(&d->blk, d->name, d->disk, &o, &m->mem, &m->loop, &m->log, err);
+		if (d->server)
+			vhost_user_blk_init(&d->remote, d->name, d->server, o.queues, &m->mem, &m->loop, &m->log);
+		else
+			ret = virtio_blk_init(&d->blk, d->name, d->disk, &o, &m->mem, &m->loop, &m->log, err);
 	}
 	return ret;
 }
@@ -434,7 +437,7 @@ void guest_quiesce(struct machine *m)
 	if (m->memctl.balloon)
 		virtio_set_status(&m->balloon.dev, 0);
 	for (unsigned i = 0; i < m->n_disks; i++)
-		virtio_set_status(&m->disk[i].blk.dev, 0);
+		virtio_set_status(machine_disk_dev(&m->disk[i]), 0);
 	for (unsigned i = 0; i < m->n_nets; i++)
 		virtio_set_status(&m->net[i].net.dev, 0);
 }
@@ -470,6 +473,7 @@ void guest_destroy(struct machine *m)
 	for (unsigned i = 0; i < m->n_disks; i++) {
 		virtio_pci_fini(&m->disk[i].pci);
 		virtio_blk_fini(&m->disk[i].blk);
+		vhost_user_blk_fini(&m->disk[i].remote);
 	}
 	for (unsigned i = 0; i < m->n_nets; i++) {
 		virtio_pci_fini(&m->net[i].pci);
@@ -532,6 +536,10 @@ static void refresh_on_loop(void *arg)
 	struct disk_refresh *r = arg;
 	struct machine_disk *d = &r->m->disk[r->index];
 
+	if (d->server) {
+		vhost_user_refresh(d->server);
+		return;
+	}
 	r->ret = d->disk->ops->refresh(d->disk, d->name, r->err);
 	if (!r->ret && r->m->guest_ok)
 		virtio_blk_resized(&d->blk);
@@ -568,6 +576,10 @@ void guest_describe(const struct machine *m, char *buf, size_t len)
 	for (unsigned i = 0; i < PCI_MAX_FUNCS; i++)
 		if (m->pci.func[i])
 			more("pci       00:%02x.0 %s\n", i, m->pci.func[i]->name);
+	for (unsigned i = 0; i < m->n_disks; i++)
+		if (m->disk[i].server)
+			more("disk      %u: vhost-user, %u of its %u queue%s\n", i, m->disk[i].remote.dev.n_queues, m->disk[i].server->queues,
+			     m->disk[i].server->queues == 1 ? "" : "s");
 	for (unsigned i = 0; i < m->n_nets; i++) {
 		const struct machine_net *net = &m->net[i];
 

@@ -17,6 +17,7 @@
 #include "bits.h"
 #include "classify.h"
 #include "guest.h"
+#include "machine_disks.h"
 #include "machine_nets.h"
 #include "probe.h"
 #include "x86_cpu.h"
@@ -51,35 +52,6 @@ static int open_boot_files(struct machine *m, const struct tvmm_config *cfg, str
 	return 0;
 }
 
-static int open_disk(struct machine_disk *d, const struct host *host, const struct config_disk *c, struct tvmm_error *err)
-{
-	unsigned flags = (c->ro ? DISK_RO : 0u) | (c->direct ? DISK_DIRECT : 0u);
-
-	ratelimit_init(&d->limit, c->bw, c->iops, c->burst_ns);
-	snprintf(d->serial, sizeof(d->serial), "%s", c->serial);
-	return c->ephemeral ? disk_ephemeral_open(&d->disk, host, c->path, flags, c->ephemeral_dir, err) :
-			      disk_raw_open(&d->disk, host, c->path, flags, err);
-}
-
-static int open_disks(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
-{
-	if (!cfg->disk_count)
-		return 0;
-	m->disk = calloc(cfg->disk_count, sizeof(*m->disk));
-	if (!m->disk)
-		return err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
-	for (unsigned i = 0; i < cfg->disk_count; i++) {
-		struct machine_disk *d = &m->disk[i];
-		int ret = open_disk(d, m->host, &cfg->disks[i], err);
-
-		if (ret)
-			return ret;
-		m->n_disks++;
-		snprintf(d->name, sizeof(d->name), "disk %u", i);
-	}
-	return 0;
-}
-
 static int open_vsock(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
 {
 	if (!cfg->vsock)
@@ -90,15 +62,15 @@ static int open_vsock(struct machine *m, const struct tvmm_config *cfg, struct t
 	return vsock_hub_init(m->vsock_hub, cfg->vsock, cfg->vsock_cid, &m->loop, &m->log, err);
 }
 
-/* Below and above the hole under 4 GiB. */
-static int map_ram(struct machine *m, uint64_t size, struct tvmm_error *err)
+/* Below and above the hole under 4 GiB.  SHARED: with a disk's server. */
+static int map_ram(struct machine *m, uint64_t size, bool shared, struct tvmm_error *err)
 {
 	uint64_t part[2] = { MIN(size, LAYOUT_LOW_RAM_END), size - MIN(size, LAYOUT_LOW_RAM_END) };
 
 	m->ram_base[0] = 0;
 	m->ram_base[1] = LAYOUT_HIGH_RAM;
 	for (unsigned i = 0; i < 2; i++) {
-		int ret = part[i] ? hostmem_map(&m->ram[i], m->host, part[i], false, err) : 0;
+		int ret = part[i] ? hostmem_map(&m->ram[i], m->host, part[i], shared, err) : 0;
 
 		if (!ret && part[i] && !m->profile.set[CONFIG_PROFILE_HUGE_PAGES].on)
 			m->host->madvise(m->host, m->ram[i].ram, part[i], MADV_NOHUGEPAGE); /* hostmem.c wishes for them */
@@ -109,6 +81,13 @@ static int map_ram(struct machine *m, uint64_t size, struct tvmm_error *err)
 	}
 	gmem_freeze(&m->mem);
 	return hostmem_map(&m->ecam, m->host, PCI_MAX_FUNCS * PCI_CFG_SIZE, false, err);
+}
+
+/* Of each region of m->mem, which are made of m->ram[] in its order. */
+static void what_backs_ram(const struct machine *m, struct discard_backing back[GMEM_MAX_REGIONS])
+{
+	for (unsigned i = 0; i < m->mem.n; i++)
+		back[i] = (struct discard_backing){ m->ram[i].fd < 0 ? BACKING_PRIVATE : BACKING_MEMFD, m->ram[i].fd, 0 };
 }
 
 /* What the console's output shows of a panic, or of a root that is not there.  Under the console's lock, on any thread. */
@@ -283,26 +262,30 @@ static void loop_failed(void *arg, int err)
 
 static int create_host_half(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
 {
+	struct discard_backing backing[GMEM_MAX_REGIONS];
 	int ret = open_boot_files(m, cfg, err);
 
 	if (!ret)
 		ret = build_cmdline(m, cfg, err);
 	if (!ret)
-		ret = open_disks(m, cfg, err);
+		ret = machine_disks_open(m, cfg, err);
 	if (!ret)
 		ret = build_initramfs(m, cfg, err);
 	if (!ret)
-		ret = map_ram(m, cfg->memory, err);
+		ret = map_ram(m, cfg->memory, machine_disks_share(m), err);
 	if (!ret)
 		ret = evloop_init(&m->loop, m->host, err);
 	if (ret)
 		return ret;
+	what_backs_ram(m, backing);
 	m->loop_ok = true;
 	m->loop.failed = loop_failed;
 	m->loop.failed_arg = m;
 	ret = m->n_disks ? disk_engine_init(&m->disk_engine, m->host, &m->loop, &m->log, err) : 0;
 	if (!ret)
-		ret = memctl_init(&m->memctl, cfg, &m->mem, NULL, &m->loop, &m->log, err);
+		ret = machine_disks_attach(m, err);
+	if (!ret)
+		ret = memctl_init(&m->memctl, cfg, &m->mem, backing, &m->loop, &m->log, err);
 	m->memctl.discard.batch_max = MAX(m->profile.set[CONFIG_PROFILE_DISCARD_BATCH].n, 1u);
 	if (!ret)
 		ret = machine_nets_open(m, cfg, err);
@@ -411,11 +394,9 @@ void machine_destroy(struct machine *m)
 	}
 	disk_engine_fini(&m->disk_engine);
 	machine_nets_close(m);
+	machine_disks_close(m);
 	if (m->loop_ok)
 		evloop_fini(&m->loop);
-	for (unsigned i = 0; i < m->n_disks; i++)
-		m->disk[i].disk->ops->close(m->disk[i].disk);
-	free(m->disk);
 	free(m->vcpu);
 	kvm_stats_fini(&m->kvm_stats);
 	for (unsigned i = 0; i < m->n_initrds; i++) {
@@ -521,7 +502,7 @@ static void restart_on_loop(void *arg)
 	/* The new guest's memory must not be written to by requests of the old one. */
 	guest_quiesce(m);
 	for (unsigned i = 0; !r->ret && i < m->n_disks; i++)
-		if (!virtio_is_quiet(&m->disk[i].blk.dev))
+		if (!virtio_is_quiet(machine_disk_dev(&m->disk[i])))
 			r->ret = err_set(r->err, TVMM_E_IO, EBUSY, m->disk[i].name, "the host still holds requests of the old guest's");
 	if (r->ret)
 		return;

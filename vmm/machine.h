@@ -39,6 +39,7 @@
 #include "pvpanic.h"
 #include "uart16550.h"
 #include "vcpu.h"
+#include "vhost_user_blk.h"
 #include "virtio_balloon.h"
 #include "virtio_blk.h"
 #include "virtio_console.h"
@@ -48,13 +49,21 @@
 #include "virtio_vsock.h"
 
 struct machine_disk {
-	struct disk *disk;
+	struct disk *disk;         /* NULL: a server has it */
+	struct vhost_user *server; /* NULL: it is ours */
+	char *path;                /* the server's */
 	char name[16]; /* "disk 0" */
 	char serial[CONFIG_SERIAL_MAX + 1];
 	struct ratelimit limit; /* as it starts */
-	struct virtio_blk blk;
+	struct virtio_blk blk;         /* one of these two */
+	struct vhost_user_blk remote;
 	struct virtio_pci pci;
 };
+
+static inline struct virtio_dev *machine_disk_dev(struct machine_disk *d)
+{
+	return d->server ? &d->remote.dev : &d->blk.dev;
+}
 
 struct machine_net {
 	struct netif *nif;

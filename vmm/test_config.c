@@ -325,16 +325,29 @@ START_TEST(disks)
 	refuses("disk", "d,iops=1,burst=11s", "disk", "burst '11s' is not a time from 0ms to 10s",
 		"the time whose unused allowance may be used at once: burst=100ms");
 	refuses("disk", "d,burst=1s", "disk", "burst needs a limit: bw, iops or both", "");
-	ck_assert_uint_eq(cfg->disk_count, 6);
+	takes("disk", "g,format=raw,ro");
+	takes("disk", "/run/h,format=vhost-user");
+	ck_assert_uint_eq(cfg->disks[6].format, CONFIG_DISK_RAW);
+	ck_assert_uint_eq(cfg->disks[7].format, CONFIG_DISK_VHOST_USER);
+	refuses("disk", "d,format=qcow2", "disk", "unknown format 'qcow2'", 
+		"known are: raw, and vhost-user, by which qemu-storage-daemon serves all others");
+	refuses("disk", "d,format", "disk", "unknown format ''", 
+		"known are: raw, and vhost-user, by which qemu-storage-daemon serves all others");
+	refuses("disk", "d,ro=off,format=vhost-user", "disk", "'ro' is not for us to decide with format=vhost-user",
+		"the server has the disk: tell it");
+	refuses("disk", "d,format=vhost-user,serial=x,bw=1G/s", "disk", "'serial' is not for us to decide with format=vhost-user",
+		"the server has the disk: tell it");
+	ck_assert_uint_eq(cfg->disk_count, 8);
 
 	refuses("disk", "", "disk", "the path is empty", "");
 	refuses("disk", ",ro", "disk", "the path is empty", "");
-	refuses("disk", "d,", "disk", "unknown key ''", "known are: ro, root[=PARTITION], serial=TEXT, direct, ephemeral[=DIR], bw=SIZE/s, iops=N, burst=TIME");
+	refuses("disk", "d,", "disk", "unknown key ''", "known are: ro, root[=PARTITION], serial=TEXT, direct, ephemeral[=DIR], bw=SIZE/s, iops=N, burst=TIME, "
+		"format=raw|vhost-user");
 	refuses("disk", "d,r0", "disk", "unknown key 'r0'", "did you mean 'ro'?");
 	refuses("disk", "d,rot", "disk", "unknown key 'rot'", "did you mean 'ro'?");
 	refuses("disk", "d,seral=1", "disk", "unknown key 'seral'", "did you mean 'serial'?");
-	refuses("disk", "d,format=qcow2", "disk", "unknown key 'format'",
-		"known are: ro, root[=PARTITION], serial=TEXT, direct, ephemeral[=DIR], bw=SIZE/s, iops=N, burst=TIME");
+	refuses("disk", "d,cache=none", "disk", "unknown key 'cache'",
+		"known are: ro, root[=PARTITION], serial=TEXT, direct, ephemeral[=DIR], bw=SIZE/s, iops=N, burst=TIME, format=raw|vhost-user");
 	refuses("disk", "d,no-ro", "disk", "'no-ro' is not a key; to turn one off write key=off", "");
 	refuses("disk", "d,ro=1", "disk", "'1' is neither on nor off", "");
 	refuses("disk", "d,ro,ro", "disk", "key 'ro' is given twice", "");
@@ -344,7 +357,7 @@ START_TEST(disks)
 	refuses("disk", "d,serial", "disk", "serial needs 1 to 20 characters", "");
 	refuses("disk", "d,serial=123456789012345678901", "disk", "serial needs 1 to 20 characters", "");
 	refuses("disk", "d,serial=a b", "disk", "serial 'a b' has a character that is not printable ASCII", "");
-	ck_assert_uint_eq(cfg->disk_count, 6);
+	ck_assert_uint_eq(cfg->disk_count, 8);
 	done();
 }
 END_TEST

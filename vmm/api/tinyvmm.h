@@ -78,6 +78,8 @@ TVMM_API void tvmm_config_free(struct tvmm_config *cfg); /* NULL is fine */
  *	append TEXT             repeatable; joined with spaces, after the defaults
  *	disk PATH[,ro][,root[=N]][,serial=S][,direct][,ephemeral[=DIR]][,bw=SIZE/s][,iops=N][,burst=TIME]
  *	                        repeatable; a raw image or a block device
+ *	disk PATH,format=vhost-user[,root[=N]]
+ *	                        likewise; PATH is the socket of a vhost-user-blk server, with which RAM is shared
  *	net user[,fwd=tcp|udp:HOST:GUEST]|tap=NAME[,queues=N]|fd=N|none[,mac=MAC][,mtu=N][,vhost=auto|on|off][,bw=SIZE/s][,pps=N][,burst=TIME]
  *	                        repeatable; user starts passt, tap is an existing interface, fd that of a tap or of a stream
  *	                        socket (which is made non-blocking, and stays the caller's)
