@@ -12,6 +12,7 @@
 #define BAR_ADDR 0x8c0000000ull
 #define OK (VIRTIO_S_ACKNOWLEDGE | VIRTIO_S_DRIVER | VIRTIO_S_FEATURES_OK | VIRTIO_S_DRIVER_OK)
 #define NOTHING UINT64_MAX
+#define CALL_FD(q) (200 + (int)(q)) /* what stands for queue Q's call, while the device is active */
 
 /* A device that gives every request back, with nothing written. */
 struct null_dev {
@@ -28,16 +29,21 @@ struct fix {
 	uint8_t *pages;
 	struct msi_sink sink;
 	_Atomic unsigned sent[8]; /* by data */
+	_Atomic int routed[2];    /* what the host sends for each call, -1: nothing */
 };
 
 static void null_activate(struct virtio_dev *dev)
 {
 	container_of(dev, struct null_dev, dev)->activated++;
+	for (unsigned q = 0; q < 2; q++)
+		TD_ASSERT(!dev->transport->queue_call(dev, q, CALL_FD(q)));
 }
 
 static void null_reset(struct virtio_dev *dev)
 {
 	container_of(dev, struct null_dev, dev)->reset++;
+	for (unsigned q = 0; q < 2; q++)
+		TD_ASSERT(!dev->transport->queue_call(dev, q, -1));
 }
 
 static void null_notify(struct virtio_dev *dev, unsigned q)
@@ -89,11 +95,23 @@ static void on_signal(struct msi_sink *s, uint64_t addr, uint32_t data)
 		x->sent[data]++;
 }
 
+static int on_route(struct msi_sink *s, int fd, uint64_t addr, uint32_t data)
+{
+	container_of(s, struct fix, sink)->routed[fd - CALL_FD(0)] = (int)(data & 0xffff);
+	return 0;
+}
+
+static void on_unroute(struct msi_sink *s, int fd)
+{
+	container_of(s, struct fix, sink)->routed[fd - CALL_FD(0)] = -1;
+}
+
 static void setup(struct fix *x, const struct virtio_class *cls, unsigned config_len)
 {
 	memset(x, 0, sizeof(*x));
 	td_init(&x->t);
-	x->sink.signal = on_signal;
+	x->sink = (struct msi_sink){ .signal = on_signal, .route = on_route, .unroute = on_unroute };
+	x->routed[0] = x->routed[1] = -1;
 	x->pages = aligned_alloc(4096, PCI_MAX_FUNCS * PCI_CFG_SIZE);
 	pci_init(&x->pci, x->pages);
 	virtio_init(&x->n.dev, cls, "null 0", 2, 16, config_len, BIT_ULL(3), &x->t.mem, &x->t.loop, &x->t.log);
@@ -108,6 +126,7 @@ static void teardown(struct fix *x)
 	ck_assert_ptr_null(x->pci.func[SLOT]);
 	virtio_fini(&x->n.dev);
 	ck_assert_uint_eq(x->n.activated, x->n.reset);
+	ck_assert(x->routed[0] == -1 && x->routed[1] == -1);
 	pci_fini(&x->pci);
 	free(x->pages);
 	td_fini(&x->t);
@@ -481,6 +500,31 @@ START_TEST(config_interrupt)
 }
 END_TEST
 
+/* A worker's calls follow the driver's choice of vectors, and end with the device's work. */
+START_TEST(calls)
+{
+	static struct fix x;
+
+	setup(&x, &null_class, 12);
+	start(&x);
+	ck_assert_int_eq(x.routed[0], -1); /* MSI-X is off */
+	enable_msix(&x);
+	ck_assert(x.routed[0] == 1 && x.routed[1] == 2);
+	wr(&x, VIRTIO_PCI_COMMON_Q_SELECT, 2, 1);
+	wr(&x, VIRTIO_PCI_COMMON_Q_MSIX, 2, 0);
+	ck_assert(x.routed[0] == 1 && x.routed[1] == 0);
+	wr(&x, VIRTIO_PCI_MSIX_OFF + 12, 4, 1);
+	ck_assert(x.routed[0] == 1 && x.routed[1] == -1);
+	wr(&x, VIRTIO_PCI_COMMON_Q_MSIX, 2, 3); /* there is none */
+	wr(&x, VIRTIO_PCI_MSIX_OFF + 12, 4, 0);
+	ck_assert(x.routed[0] == 1 && x.routed[1] == -1);
+	wr(&x, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	start(&x);
+	ck_assert(x.routed[0] == 1 && x.routed[1] == 2);
+	teardown(&x);
+}
+END_TEST
+
 /* Two vCPUs that access anything anywhere in any width, while the loop works. */
 static void *monkey(void *arg)
 {
@@ -549,6 +593,7 @@ int main(void)
 	tcase_add_test(tc, device_config);
 	tcase_add_loop_test(tc, driver, 0, 2);
 	tcase_add_test(tc, config_interrupt);
+	tcase_add_test(tc, calls);
 	tcase_add_loop_test(tc, monkeys, 0, 2);
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(s, tc);
