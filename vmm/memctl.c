@@ -12,6 +12,7 @@
 #include "smaps.h"
 
 #define STATS_AGE_NS UINT64_C(500000000)
+#define TRIM_NS      UINT64_C(3000000000) /* while it trims, but not longer, a guest's word about its memory does not count */
 #define ANSWER_NS    UINT64_C(40000000) /* what a guest has to answer with its statistics */
 
 /* ---- pages that wait to be discarded ------------------------------------------------------------------------------ */
@@ -77,9 +78,9 @@ static const struct supply *nearest(const struct pressure_sample *p)
 	       &p->group : &p->host;
 }
 
-static uint64_t stat_of(const struct balloon_state *s, unsigned tag)
+static uint64_t stat_of(const struct balloon_stats *s, unsigned tag)
 {
-	return s->stats.has & BIT(tag) ? s->stats.val[tag] : 0;
+	return s->has & BIT(tag) ? s->val[tag] : 0;
 }
 
 static void fill_sample(struct memctl *c, struct oc_sample *s)
@@ -93,6 +94,9 @@ static void fill_sample(struct memctl *c, struct oc_sample *s)
 	discard_stats(&c->discard, &d);
 	if (c->balloon)
 		virtio_balloon_state(c->balloon, &b);
+	/* A trim holds all that is free for a while: a guest that says so then is not short of memory. */
+	if (!b.trimming || c->host->now_ns(c->host) - c->trim_ns >= TRIM_NS)
+		c->word = b.stats;
 	from = nearest(&p);
 	*s = (struct oc_sample){
 		.now_ms = c->host->now_ns(c->host) / 1000000,
@@ -101,13 +105,13 @@ static void fill_sample(struct memctl *c, struct oc_sample *s)
 		.swap_free = p.swap_known ? p.swap_free : 0,
 		.resident = discard_resident(&c->discard), .swapped = p.own_swap, .held = d.held,
 		.driver = b.driver, .can_trim = b.driver && b.features & VIRTIO_BALLOON_F_FREE_PAGE_HINT && !b.poison,
-		.last_trim = b.last_trim_bytes, .seq = b.stats.seq,
-		.g_total = stat_of(&b, BALLOON_S_TOTAL), .g_free = stat_of(&b, BALLOON_S_FREE),
-		.g_avail = stat_of(&b, BALLOON_S_AVAIL), .majflt = stat_of(&b, BALLOON_S_MAJFLT),
-		.swap_in = stat_of(&b, BALLOON_S_SWAP_IN), .stalls = stat_of(&b, BALLOON_S_ALLOC_STALL),
-		.ooms = stat_of(&b, BALLOON_S_OOM_KILL),
+		.last_trim = b.last_trim_bytes, .seq = c->word.seq,
+		.g_total = stat_of(&c->word, BALLOON_S_TOTAL), .g_free = stat_of(&c->word, BALLOON_S_FREE),
+		.g_avail = stat_of(&c->word, BALLOON_S_AVAIL), .majflt = stat_of(&c->word, BALLOON_S_MAJFLT),
+		.swap_in = stat_of(&c->word, BALLOON_S_SWAP_IN), .stalls = stat_of(&c->word, BALLOON_S_ALLOC_STALL),
+		.ooms = stat_of(&c->word, BALLOON_S_OOM_KILL),
 	};
-	if (!b.stats.seq || !(b.stats.has & BIT(BALLOON_S_AVAIL)))
+	if (!(c->word.has & BIT(BALLOON_S_AVAIL)))
 		s->seq = 0;
 }
 
@@ -139,8 +143,8 @@ static void decide(struct memctl *c)
 	log_decision(c, &s, &d);
 	c->target = d.target;
 	apply_target(c);
-	if (d.trim && c->balloon)
-		virtio_balloon_trim(c->balloon);
+	if (d.trim && c->balloon && !virtio_balloon_trim(c->balloon))
+		c->trim_ns = c->host->now_ns(c->host);
 	if (d.pageout)
 		c->paged_out += discard_pageout(&c->discard, d.pageout);
 	c->last = d;
@@ -287,8 +291,8 @@ static void read_on_loop(void *arg)
 		.configured = c->configured, .min = c->min, .target = c->target, .actual = c->configured - d.held,
 		.reclaim = (int32_t)c->mode, .weight = c->weight, .fixed = c->fixed, .driver = s.driver,
 		.reported = s.reported, .trimmed = s.trim_bytes, .discarded = d.discarded, .discard_failed = d.failed,
-		.guest_total = stat_of(&s, BALLOON_S_TOTAL), .guest_free = stat_of(&s, BALLOON_S_FREE),
-		.guest_available = stat_of(&s, BALLOON_S_AVAIL), .guest_caches = stat_of(&s, BALLOON_S_CACHES),
+		.guest_total = stat_of(&s.stats, BALLOON_S_TOTAL), .guest_free = stat_of(&s.stats, BALLOON_S_FREE),
+		.guest_available = stat_of(&s.stats, BALLOON_S_AVAIL), .guest_caches = stat_of(&s.stats, BALLOON_S_CACHES),
 		.guest_told_ms = s.stats.seq ? (c->host->now_ns(c->host) - s.stats.when_ns) / 1000000 : 0,
 	};
 	out->host_total = c->last_sample.total;

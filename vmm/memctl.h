@@ -40,7 +40,8 @@ struct memctl {
 	struct oc_state policy;
 	struct oc_decision last;  /* the latest decision, and when */
 	struct oc_sample last_sample;
-	uint64_t decided_ns, paged_out;
+	struct balloon_stats word; /* the guest's, of a time when it did not trim */
+	uint64_t decided_ns, trim_ns, paged_out; /* trim_ns: when a trim was last decided */
 	uint32_t told;            /* bit per reason: the log has had it since the host's state changed */
 	bool decided;
 	bool asked;               /* the guest was asked how it is; the clock rings when it has had time to tell */

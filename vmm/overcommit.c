@@ -24,6 +24,7 @@
 #define FAST_MS       250   /* ... and where something else is about to happen */
 #define NEAR_MS       500   /* ... and where it could soon */
 #define REPORT_MS     10000 /* where nobody waits for it, free memory is left so long to reporting, which costs no work */
+#define STALL_TAU_MS  500
 #define SLOP          MIB(32)
 #define OUT_MS        500   /* between two pieces that are paged out, while they stay out */
 #define OUT_BACKOFF   6     /* ... doubled so often at most while they do not: half a minute */
@@ -70,19 +71,27 @@ struct host_view {
 	uint64_t used;      /* what all together could give */
 };
 
-static struct host_view look_at_host(const struct oc_state *st, const struct oc_sample *s, uint64_t dt, bool jump,
+/* Over half a second at least: a stall of 40 ms is no news where samples are 100 ms apart. */
+static uint64_t stalled(uint64_t was, uint64_t us, uint64_t then_us, uint64_t dt)
+{
+	return approach(was, MIN(sub0(us, then_us) / dt, 1000), dt, STALL_TAU_MS); /* us per ms: permille */
+}
+
+static struct host_view look_at_host(struct oc_state *st, const struct oc_sample *s, uint64_t dt, bool jump,
 				     struct oc_decision *d)
 {
 	struct host_view v = { .mark = s->total / MARK_PART, .left = s->available, .used = MAX(sub0(s->total, s->available), 1) };
-	uint64_t some = 0, full = 0, penalty;
+	uint64_t penalty;
 
-	if (s->psi && st->last.psi && !jump && dt) {
-		some = MIN(sub0(s->some_us, st->last.some_us) / dt, 1000); /* us per ms: permille */
-		full = MIN(sub0(s->full_us, st->last.full_us) / dt, 1000);
+	if (!s->psi || !st->last.psi || jump) {
+		st->some = st->full = 0;
+	} else if (dt) {
+		st->some = stalled(st->some, s->some_us, st->last.some_us, dt);
+		st->full = stalled(st->full, s->full_us, st->last.full_us, dt);
 	}
-	d->stall_permille = (uint32_t)some;
+	d->stall_permille = (uint32_t)st->some;
 	/* Stalls say that what is available is not: 5 % of the time is noise, 35 % is as bad as an empty host. */
-	penalty = mul_div(v.mark, sub0(some, 50), 300) + mul_div(v.mark, full, 200);
+	penalty = mul_div(v.mark, sub0(st->some, 50), 300) + mul_div(v.mark, st->full, 200);
 	v.left = sub0(v.left, penalty);
 	return v;
 }

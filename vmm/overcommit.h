@@ -73,6 +73,7 @@ struct oc_state {
 	uint64_t badly_ms, pain_ms; /* when it last hurt badly, and since when it does */
 	uint64_t excess_ms;         /* since when there is something to trim; 0: there is not */
 	uint64_t trim_expect;
+	uint64_t some, full;        /* of the latest time, what was lost to stalls on the host: permille */
 	uint64_t deaf_ms, ghost_ms; /* without progress, without effect */
 	uint32_t trim_backoff;
 	uint64_t out_ms, out_sent, out_new, out_back; /* the latest paging out: when, how much, what came back; see wants_pageout() */

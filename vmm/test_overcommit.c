@@ -89,6 +89,14 @@ START_TEST(stalls)
 	d = next(&st, &s, 1000);
 	ck_assert_uint_eq(d.stall_permille, 400);
 	ck_assert_int_ge(d.regime, OC_ORANGE);
+	/* Samples come thick: 40 ms are 8 % of half a second, not 40 % of a tenth, and fade. */
+	next(&st, &s, 100);
+	s.some_us += 40000;
+	ck_assert_uint_eq(next(&st, &s, 100).stall_permille, 80);
+	for (unsigned i = 0; i < 20; i++)
+		d = next(&st, &s, 100);
+	ck_assert_uint_le(d.stall_permille, 10);
+	next(&st, &s, 1000);
 	s.some_us = 0; /* backwards: nothing */
 	d = next(&st, &s, 1000);
 	ck_assert_uint_eq(d.stall_permille, 0);
