@@ -15,6 +15,7 @@
 #define HOLD_MS       15000 /* a guest that hurt is left alone for so long */
 #define PAIN_MS       3000  /* so long a guest that begins to hurt badly goes before the host */
 #define RED_MS        2000  /* so long red before what costs guests more than it gains is asked for, too */
+#define TRIM_MS       1500  /* what a trim may bring comes within that: until then nothing is cut */
 #define SETTLE_MS     3000  /* a cut takes so long to be seen in the host's figures */
 #define JUMP_MS       10000 /* a longer pause between samples says nothing about rates */
 #define DEAF_MS       8000  /* so long without any progress, and it is not to be had */
@@ -218,10 +219,12 @@ static bool stays_red(const struct oc_state *st, const struct oc_sample *s)
 	return st->red_ms && sub0(s->now_ms, st->red_ms) >= RED_MS;
 }
 
-/* A balloon takes what is free before it comes to page cache: is that enough in proportion? */
+/*
+ * A balloon takes what is free before it comes to page cache.  Does the host gain enough for what it has not got of that?
+ */
 static bool worth_it(const struct oc_sample *s, const struct guest_view *g)
 {
-	return s->g_free / 2 <= g->cache;
+	return sub0(s->g_free, g->excess) / 2 <= g->cache + g->excess;
 }
 
 /*
@@ -234,7 +237,8 @@ static bool cut(const struct oc_policy *p, struct oc_state *st, const struct oc_
 {
 	uint64_t goal = v->mark / 2, has = MIN(st->target, s->resident + SLOP), part;
 
-	if (regime < OC_ORANGE || v->left >= goal || (st->cut_ms && sub0(s->now_ms, st->cut_ms) < SETTLE_MS))
+	if (regime < OC_ORANGE || v->left >= goal || (st->cut_ms && sub0(s->now_ms, st->cut_ms) < SETTLE_MS) ||
+	    (st->trim_ms && sub0(s->now_ms, st->trim_ms) < TRIM_MS))
 		return false;
 	if ((s->resident <= g->need && s->resident < st->target / 2) || (!worth_it(s, g) && !stays_red(st, s)))
 		return false;
@@ -505,7 +509,7 @@ void oc_decide(const struct oc_policy *p, struct oc_state *st, const struct oc_s
 	d->trim = wants_trim(st, s, &g, d->regime);
 	if (s->total && brake(p, st, s, &g, &v))
 		pressed = OC_BRAKE;
-	if (s->total && !d->trim && cut(p, st, s, &g, &v, d->regime))
+	if (s->total && cut(p, st, s, &g, &v, d->regime))
 		pressed = OC_CUT;
 	if (s->driver)
 		set_target(p, st, s, &g, pressed, d);

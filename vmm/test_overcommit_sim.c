@@ -450,9 +450,9 @@ START_TEST(turns_at_the_limit)
 	if (getenv("SIM_SHOW"))
 		printf("# over the limit in %u steps, asked for %lu MiB, %lu stalls, %u trims\n", w.bad_steps, asked >> 20, stalls, trims);
 	ck_assert_uint_eq(w.swapped, 0);
-	ck_assert_uint_le(asked, 15 * MIB(90));
+	ck_assert_uint_le(asked, 15 * MIB(60));
 	ck_assert_uint_le(trims, 15);
-	ck_assert_uint_le(stalls, 6000); /* 100 in each step of 50 ms */
+	ck_assert_uint_le(stalls, 2000); /* 100 in each step of 50 ms */
 }
 END_TEST
 
