@@ -303,9 +303,9 @@ int vhost_user_open(struct vhost_user **out, const struct host *h, const char *p
 	if (!v)
 		return err_set(err, TVMM_E_MEMORY, ENOMEM, path, "out of memory");
 	v->host = h;
-	v->path = path;
 	v->sock.fd = v->channel.fd = -1;
-	ret = dial(v, err);
+	v->path = strdup(path);
+	ret = v->path ? dial(v, err) : err_set(err, TVMM_E_MEMORY, ENOMEM, path, "out of memory");
 	if (!ret)
 		ret = agree(v, err);
 	if (ret)
@@ -574,5 +574,6 @@ void vhost_user_close(struct vhost_user *v)
 		v->host->close(v->host, v->sock.fd);
 	if (v->channel.fd >= 0)
 		v->host->close(v->host, v->channel.fd);
+	free(v->path);
 	free(v);
 }

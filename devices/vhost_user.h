@@ -32,7 +32,7 @@ struct vhost_user {
 	const struct host *host;
 	struct evloop *loop; /* NULL: not yet on one */
 	struct log *log;
-	const char *path;    /* for messages; the caller's */
+	char *path;          /* for messages */
 	struct evsource sock;    /* open until the end, also when the server is gone */
 	struct evsource channel; /* where the server speaks first; fd -1: it does not */
 	uint64_t features;   /* of the device, as the server offers them */

@@ -51,7 +51,6 @@
 struct machine_disk {
 	struct disk *disk;         /* NULL: a server has it */
 	struct vhost_user *server; /* NULL: it is ours */
-	char *path;                /* the server's */
 	char name[16]; /* "disk 0" */
 	char serial[CONFIG_SERIAL_MAX + 1];
 	struct ratelimit limit; /* as it starts */

@@ -14,11 +14,8 @@ static int open_disk(struct machine_disk *d, const struct host *host, const stru
 {
 	unsigned flags = (c->ro ? DISK_RO : 0u) | (c->direct ? DISK_DIRECT : 0u);
 
-	if (c->format == CONFIG_DISK_VHOST_USER) {
-		d->path = strdup(c->path);
-		return d->path ? vhost_user_open(&d->server, host, d->path, err) :
-				 err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
-	}
+	if (c->format == CONFIG_DISK_VHOST_USER)
+		return vhost_user_open(&d->server, host, c->path, err);
 	ratelimit_init(&d->limit, c->bw, c->iops, c->burst_ns);
 	snprintf(d->serial, sizeof(d->serial), "%s", c->serial);
 	return c->ephemeral ? disk_ephemeral_open(&d->disk, host, c->path, flags, c->ephemeral_dir, err) :
@@ -71,7 +68,6 @@ void machine_disks_close(struct machine *m)
 		if (d->disk)
 			d->disk->ops->close(d->disk);
 		vhost_user_close(d->server);
-		free(d->path);
 	}
 	free(m->disk);
 }
