@@ -19,7 +19,8 @@ struct books {
 	struct gmem_reclaim r;
 	struct td *t;
 	bool held[N_PAGES];
-	unsigned gives, takes, drops, forgets, given_now;
+	unsigned gives, takes, drops, forgets, given_now, looks;
+	bool filled; /* the guest clears what it hands over, and nothing was there */
 	uint64_t pages, dropped;
 	struct iovec last_drop;
 };
@@ -77,7 +78,17 @@ static inline void books_forget(struct gmem_reclaim *r)
 	memset(k->held, 0, sizeof(k->held));
 }
 
-static const struct gmem_reclaim_ops books_ops = { books_give, books_take, books_drop, books_forget };
+static inline void books_look(struct gmem_reclaim *r)
+{
+	container_of(r, struct books, r)->looks++;
+}
+
+static inline bool books_filled(struct gmem_reclaim *r, const struct iovec *piece)
+{
+	return container_of(r, struct books, r)->filled;
+}
+
+static const struct gmem_reclaim_ops books_ops = { books_give, books_take, books_drop, books_forget, books_look, books_filled };
 
 struct fixture {
 	struct td t;

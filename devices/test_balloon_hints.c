@@ -54,7 +54,12 @@ static void forget(struct gmem_reclaim *r)
 {
 }
 
-static const struct gmem_reclaim_ops eraser_ops = { keep_all, give_back, erase, forget };
+static bool never(struct gmem_reclaim *r, const struct iovec *piece)
+{
+	return false;
+}
+
+static const struct gmem_reclaim_ops eraser_ops = { keep_all, give_back, erase, forget, forget, never };
 
 struct guest {
 	struct td t;

@@ -220,6 +220,48 @@ START_TEST(trim)
 }
 END_TEST
 
+/* A guest that only fills memory in order to hand it over is told to stop; what it still sends is left alone. */
+START_TEST(trim_for_nothing)
+{
+	struct fixture f;
+	struct balloon_state s;
+
+	start(&f, ALL);
+	ck_assert_int_eq(virtio_balloon_trim(&f.b), 0);
+	ck_assert_uint_eq(f.k.looks, 1);
+	ck_assert_int_eq(virtio_balloon_trim(&f.b), 0); /* one at a time */
+	ck_assert_uint_eq(f.k.looks, 1);
+	send_id(&f, config(&f, 8));
+	for (unsigned i = 0; i < 96; i++) {
+		f.k.filled = i != 31 && i != 63;
+		ck_assert(send_block(&f, BALLOON_Q_HINT, 256, 1 << 20));
+	}
+	virtio_balloon_state(&f.b, &s);
+	ck_assert(s.trimming);
+	ck_assert_uint_eq(s.trim_bytes, 2 << 20);
+	ck_assert_uint_eq(f.t.config_irqs, 1);
+	ck_assert(send_block(&f, BALLOON_Q_HINT, 256, 1 << 20));
+	virtio_balloon_state(&f.b, &s);
+	ck_assert(!s.trimming);
+	ck_assert_uint_eq(s.last_trim_bytes, 2 << 20);
+	ck_assert_uint_eq(config(&f, 8), 1); /* done */
+	ck_assert_uint_eq(f.t.config_irqs, 2);
+	ck_assert(send_block(&f, BALLOON_Q_HINT, 256, 1 << 20));
+	send_id(&f, 0);
+	ck_assert_uint_eq(f.k.drops, 97);
+	ck_assert_uint_eq(f.t.config_irqs, 2);
+	/* The next run counts from nothing. */
+	f.k.filled = false;
+	ck_assert_int_eq(virtio_balloon_trim(&f.b), 0);
+	send_id(&f, config(&f, 8));
+	f.k.filled = true;
+	ck_assert(send_block(&f, BALLOON_Q_HINT, 256, 1 << 20));
+	virtio_balloon_state(&f.b, &s);
+	ck_assert(s.trimming);
+	stop(&f);
+}
+END_TEST
+
 START_TEST(no_trim)
 {
 	struct fixture f;
@@ -259,7 +301,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { inflate_deflate, without_must_tell, target_and_actual, statistics, stats_are_bounded,
-				       reporting, trim, no_trim, poison, NULL };
+				       reporting, trim, trim_for_nothing, no_trim, poison, NULL };
 
 	return test_main("virtio_balloon", tests);
 }

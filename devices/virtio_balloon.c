@@ -16,7 +16,8 @@
  *      that was on the ring, as used when it ends.
  *   3. What an exit finds beyond its bound, or the loop finds later, is returned without being discarded: a hint may be
  *      ignored (5.5.6.5).  The same for hints that come with no run under way: from before DRIVER_OK, of an older id.
- *   4. A run begins when the driver echoes the id, and ends when it says so; the driver's own steps are in order.
+ *   4. A run begins when the driver echoes the id, and ends when it says so, or earlier (hint_drop): what it hands over
+ *      later is returned as it is.  The driver's own steps are in order.
  *   5. dev->lock is held throughout, so a reset waits for the discard, and queues of other vCPUs do not come between.
  *
  * Shown by the torture of guest-tests/linux/memory.sh (tools/memory-soak runs it for hours), which finds wrong pages within
@@ -43,6 +44,7 @@
 #define CMD_STOP 0u
 #define CMD_DONE 1u
 #define CMD_MIN  0x80000000u
+#define TRIM_FILLED MIB(32) /* so much in a row ends a run: see hint_drop() */
 #define TRIM_PATIENCE_NS UINT64_C(5000000000) /* a run that the driver did not finish by then may be asked for anew */
 
 struct balloon_config {
@@ -152,6 +154,28 @@ static void trim_done(struct virtio_balloon *b)
 	virtio_config_changed_locked(&b->dev);
 }
 
+/*
+ * A guest that clears what it allocates (init_on_alloc, the default of many kernels) touches each block before it hands it
+ * over.  Where nothing was there, memory is brought in, cleared twice and given back, for nothing; in a guest that has long
+ * been idle that is most of what is free.  Linux hands over what was in use last first, and what it reported last, so when
+ * one such block follows upon the other the rest is like them.  Should some of it not be, reporting brings it back.
+ */
+static void hint_drop(struct virtio_balloon *b, struct budget *left)
+{
+	bool filled = b->reclaim->ops->filled(b->reclaim, b->req.iov + b->req.n_out);
+	uint64_t got = drop_part(b, left);
+
+	if (filled) {
+		b->run_filled += got;
+	} else {
+		b->run_filled = 0;
+		b->run_bytes += got;
+		b->s.trim_bytes += got;
+	}
+	if (b->run_filled > TRIM_FILLED)
+		trim_done(b);
+}
+
 static void hint_work(struct virtio_balloon *b, struct budget *left)
 {
 	struct segs s = segs_out(&b->req);
@@ -162,17 +186,13 @@ static void hint_work(struct virtio_balloon *b, struct budget *left)
 
 		if (b->trim == TRIM_ASKED && id == b->cmd_id) {
 			b->trim = TRIM_RUNS;
-			b->run_bytes = 0;
+			b->run_bytes = b->run_filled = 0;
 		} else if (b->trim == TRIM_RUNS && id == CMD_STOP) {
 			trim_done(b);
 		}
 	}
-	if (b->req.n_in && b->trim == TRIM_RUNS && !left->late && left->bytes) {
-		uint64_t got = drop_part(b, left);
-
-		b->run_bytes += got;
-		b->s.trim_bytes += got;
-	}
+	if (b->req.n_in && b->trim == TRIM_RUNS && !left->late && left->bytes)
+		hint_drop(b, left);
 }
 
 /* ---- queues ------------------------------------------------------------------------------------------------------- */
@@ -338,6 +358,7 @@ int virtio_balloon_trim(struct virtio_balloon *b)
 	} else if (!virtio_has(&b->dev, VIRTIO_BALLOON_F_FREE_PAGE_HINT) || b->poison) {
 		ret = -EOPNOTSUPP;
 	} else if (b->trim == TRIM_NONE || now - b->asked_ns > TRIM_PATIENCE_NS) {
+		b->reclaim->ops->look(b->reclaim);
 		b->trim = TRIM_ASKED;
 		b->asked_ns = now;
 		b->cmd_id = CMD_MIN | b->next_cmd++;

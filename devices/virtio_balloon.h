@@ -74,7 +74,7 @@ struct virtio_balloon {
 	uint32_t pending; /* bit per queue that the bell is to look at */
 	int stats_head;   /* the statistics buffer that we hold, or -1 */
 	struct balloon_state s; /* the counters and statistics of it */
-	uint64_t run_bytes;
+	uint64_t run_bytes, run_filled; /* of a trim: what it gave; what it discarded in vain since it last gave something */
 	struct virtq_req req;
 	uint32_t pfn[256];
 };

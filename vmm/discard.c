@@ -15,7 +15,6 @@
 
 #define PAGE         (UINT64_C(1) << RECLAIM_PAGE_SHIFT)
 #define CHUNK_PAGES  (DISCARD_CHUNK / PAGE)
-#define PAGEOUT_LOOK 4096 /* chunks that one discard_pageout() looks at */
 #define SAMPLE_EVERY 64   /* batches: how often the host is asked whether a discarded page is gone */
 
 struct discard_chunk {
@@ -148,15 +147,6 @@ static const struct discard_region *find_page(const struct discard *d, uint64_t 
 	return NULL;
 }
 
-static const struct discard_region *chunk_region(const struct discard *d, uint64_t chunk)
-{
-	unsigned i = 0;
-
-	while (i + 1 < d->n && chunk >= d->region[i + 1].first_chunk)
-		i++;
-	return &d->region[i];
-}
-
 static unsigned pending_of(const struct discard_chunk *c)
 {
 	return (unsigned)c->n_held - c->n_gone;
@@ -186,7 +176,7 @@ static bool discard_runs(struct batch *b, uint64_t i)
 {
 	struct discard *d = b->d;
 	struct discard_chunk *c = &d->chunk[i];
-	const struct discard_region *r = chunk_region(d, i);
+	const struct discard_region *r = discard_region_of(d, i);
 	uint64_t base = (i - r->first_chunk) * DISCARD_CHUNK;
 
 	for (unsigned p = 0; p < CHUNK_PAGES && pending_of(c);) {
@@ -457,6 +447,8 @@ static const struct gmem_reclaim_ops reclaim_ops = {
 	.take = discard_take,
 	.drop = discard_drop,
 	.forget = discard_forget,
+	.look = discard_look,
+	.filled = discard_filled,
 };
 
 /* ---- the loop's side ---------------------------------------------------------------------------------------------- */
@@ -513,44 +505,6 @@ void discard_stats(struct discard *d, struct discard_stats *s)
 	s->sampled = d->sampled;
 }
 
-uint64_t discard_pageout(struct discard *d, uint64_t bytes)
-{
-	uint64_t asked = 0;
-
-	for (uint64_t k = 0; k < MIN(d->n_chunks, PAGEOUT_LOOK) && asked < bytes; k++) {
-		uint64_t i = d->pageout_at++ % d->n_chunks;
-		const struct discard_region *r = chunk_region(d, i);
-		uint64_t off = (i - r->first_chunk) * DISCARD_CHUNK, len = MIN(DISCARD_CHUNK, r->ram.size - off);
-		unsigned char there[CHUNK_PAGES];
-		uint64_t n = 0;
-
-		if (d->host->mincore(d->host, r->ram.host + off, len, there))
-			continue;
-		for (uint64_t p = 0; p < len / PAGE; p++)
-			n += there[p] & 1;
-		if (n && !d->host->madvise(d->host, r->ram.host + off, len, MADV_PAGEOUT))
-			asked += n * PAGE;
-	}
-	return asked;
-}
-
-uint64_t discard_resident(struct discard *d)
-{
-	unsigned char there[4096];
-	uint64_t n = 0;
-
-	for (unsigned i = 0; i < d->n; i++)
-		for (uint64_t off = 0; off < d->region[i].ram.size; off += sizeof(there) * PAGE) {
-			uint64_t len = MIN(sizeof(there) * PAGE, d->region[i].ram.size - off);
-
-			if (d->host->mincore(d->host, d->region[i].ram.host + off, len, there))
-				continue;
-			for (uint64_t p = 0; p < len / PAGE; p++)
-				n += there[p] & 1;
-		}
-	return n * PAGE;
-}
-
 /* ---- life --------------------------------------------------------------------------------------------------------- */
 
 int discard_init(struct discard *d, const struct gmem *mem, const struct discard_backing *back, const struct host *host,
@@ -565,13 +519,14 @@ int discard_init(struct discard *d, const struct gmem *mem, const struct discard
 		chunks += (mem->region[i].size + DISCARD_CHUNK - 1) / DISCARD_CHUNK;
 	}
 	d->n_chunks = chunks;
-	d->table_size = align_up(chunks * sizeof(struct discard_chunk) + (chunks + 63) / 64 * 8, PAGE);
+	d->table_size = align_up(chunks * sizeof(struct discard_chunk) + 2 * ((chunks + 63) / 64 * 8), PAGE);
 	ret = host->mmap(host, &d->table, NULL, d->table_size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (ret)
 		return err_set(err, TVMM_E_MEMORY, -ret, "guest memory", "cannot keep a table of its %lu chunks", chunks);
 	d->chunk = d->table;
 	d->busy = (uint64_t *)(void *)(d->chunk + chunks);
+	d->absent = d->busy + (chunks + 63) / 64;
 	/* Without it, or on a host too old for this advice, ranges go one by one. */
 	ret = host->pidfd_open(host, getpid());
 	d->pidfd = ret < 0 ? -1 : ret;

@@ -74,12 +74,23 @@ struct discard {
 	uint64_t n_chunks;
 	struct discard_chunk *chunk; /* one per 2 MiB of RAM */
 	uint64_t *busy;              /* bit per chunk: pages of it are pending */
-	void *table;                 /* where the two lie */
+	uint64_t *absent;            /* bit per chunk: nothing was there at the last discard_look(); guarded by its caller */
+	void *table;                 /* where the three lie */
 	size_t table_size;
 	uint64_t held_pages, pending_pages, given_pages, taken_pages;
 	uint64_t pageout_at;         /* loop thread only */
 	_Atomic uint64_t dropped, discarded, ranges, calls, whole, failed, stayed, sampled, batches;
 };
+
+/* The region that CHUNK is in. */
+static inline const struct discard_region *discard_region_of(const struct discard *d, uint64_t chunk)
+{
+	unsigned i = 0;
+
+	while (i + 1 < d->n && chunk >= d->region[i + 1].first_chunk)
+		i++;
+	return &d->region[i];
+}
 
 /* MEM is frozen or about to be; BACK[i] lies behind its region i.  No allocation after this. */
 int discard_init(struct discard *d, const struct gmem *mem, const struct discard_backing *back, const struct host *host,
@@ -103,5 +114,9 @@ uint64_t discard_pageout(struct discard *d, uint64_t bytes);
 
 /* Bytes of guest RAM in the host's memory now. */
 uint64_t discard_resident(struct discard *d);
+
+/* For gmem_reclaim.h. */
+void discard_look(struct gmem_reclaim *rec);
+bool discard_filled(struct gmem_reclaim *rec, const struct iovec *piece);
 
 #endif

@@ -509,10 +509,39 @@ START_TEST(poor_host)
 }
 END_TEST
 
+/* What was touched since the last look, of what was not there then. */
+START_TEST(looks)
+{
+	struct fixture f;
+	const struct gmem_reclaim_ops *ops;
+	struct iovec piece[4];
+
+	start(&f, false);
+	ops = f.d.reclaim.ops;
+	for (unsigned i = 0; i < 4; i++)
+		piece[i] = (struct iovec){ f.ram[1] + i * MIB(2), MIB(2) };
+	ck_assert(!ops->filled(&f.d.reclaim, &piece[0])); /* never looked */
+	ops->drop(&f.d.reclaim, piece, 2);
+	ops->look(&f.d.reclaim);
+	for (unsigned i = 0; i < 4; i++)
+		ck_assert(!ops->filled(&f.d.reclaim, &piece[i]));
+	f.ram[1][0] = 1;
+	f.ram[1][MIB(4)] = 1;
+	ck_assert(ops->filled(&f.d.reclaim, &piece[0]));
+	ck_assert(!ops->filled(&f.d.reclaim, &piece[1])); /* still not there */
+	ck_assert(!ops->filled(&f.d.reclaim, &piece[2])); /* was there */
+	ck_assert(!ops->filled(&f.d.reclaim, &(struct iovec){ f.ram[1] + PAGE, PAGE }));
+	ck_assert(!ops->filled(&f.d.reclaim, &(struct iovec){ &f, PAGE })); /* not RAM */
+	ops->look(&f.d.reclaim);
+	ck_assert(!ops->filled(&f.d.reclaim, &piece[0]));
+	stop(&f);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = { whole_chunk, runs, taken_in_time, when, outside_ram, drops, refused, bounded,
-					      asks_for_ticks, random_with_ticks, poor_host, NULL };
+					      asks_for_ticks, random_with_ticks, poor_host, looks, NULL };
 
 	return test_main("discard", tests);
 }

@@ -34,6 +34,10 @@ struct gmem_reclaim_ops {
 	uint64_t (*drop)(struct gmem_reclaim *r, const struct iovec *iov, unsigned n);
 	/* The guest starts anew: nothing is given, nothing will be discarded. */
 	void (*forget)(struct gmem_reclaim *r);
+	/* Notes what memory is there now, at the cost of a system call for each 2 MiB.  Never together with the next one. */
+	void (*look)(struct gmem_reclaim *r);
+	/* Nothing of this piece was there when that was noted, and now it is.  By a sample: a guess. */
+	bool (*filled)(struct gmem_reclaim *r, const struct iovec *piece);
 };
 
 struct gmem_reclaim {
