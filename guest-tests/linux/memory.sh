@@ -85,7 +85,7 @@ found_out() {
 	run_to_end ./steer-late kernel="$2" initrd="base-${2##*-}.cpio" initrd=steps.cpio initrd=exercise.cpio \
 		append="quiet steps=shell" memory=256M,min=96M cpus=2 append=init_on_alloc=0 -- \
 		until=ready type="/exercise check 2 110 $4" until="exercise runs" random="$3:$4:WRONG"
-	grep -qE 'WRONG page|BUG:|Kernel panic' "$out/lines" || fault "nothing was found to be wrong within $3 s"
-	note "$(grep -cF 'WRONG page' "$out/lines") pages, $(grep -cE 'BUG:|Kernel panic' "$out/lines") complaints of the kernel"
+	grep -qE 'WRONG|BUG:|Kernel panic' "$out/lines" || fault "nothing was found to be wrong within $3 s"
+	note "$(grep -cF WRONG "$out/lines") pages, $(grep -cE 'BUG:|Kernel panic' "$out/lines") complaints of the kernel"
 	limit=180
 }
