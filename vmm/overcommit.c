@@ -260,7 +260,7 @@ static bool brake(const struct oc_policy *p, struct oc_state *st, const struct o
 
 	if (g->pace >= GROWS)
 		st->grew_ms = MAX(s->now_ms, 1);
-	if (!at_work(st, s) || !worth_it(s, g) || v->left >= 3 * v->mark || most >= st->share)
+	if (!at_work(st, s) || s->g_free / 2 > g->cache || v->left >= 3 * v->mark || most >= st->share)
 		return false;
 	st->share = clamp(most, p->min, p->max);
 	return true;

@@ -318,6 +318,15 @@ START_TEST(brakes)
 	next(&st, &s, 250);
 	s.resident += MIB(300);
 	ck_assert(!next(&st, &s, 250).changed);
+
+	/* It just ended its work: what it freed is not page cache, and comes back by itself. */
+	st = (struct oc_state){ 0 };
+	s.g_free = s.g_avail = GIB(1);
+	s.resident -= MIB(300);
+	next(&st, &s, 250);
+	s.resident += MIB(300);
+	s.g_free = s.g_avail = GIB(3);
+	ck_assert(!next(&st, &s, 250).changed);
 }
 END_TEST
 
