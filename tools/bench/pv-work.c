@@ -8,6 +8,7 @@
  *
  *	flush  a page is made read-only and written to again while the other CPUs are in the same address space
  *	ipi    membarrier(): an interrupt to all other CPUs, and back
+ *	some   the same, but one CPU is idle and gets none; for three CPUs or more
  *	lock   all CPUs want one spinlock of the kernel's
  *	swap   SWAP_MIB of memory are written; after "swap out", and a line of input, each of its pages is read once, however long that
  *	       takes, and beside it another thread on the same CPU counts (beside=, thousands)
@@ -27,7 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SWAP_MIB 32u
+#define SWAP_MIB 12u
 #define PAGE     4096u
 
 static unsigned cpus;
@@ -97,9 +98,15 @@ struct job {
 	const char *name;
 	void (*step)(int fd);
 	bool all; /* all threads do it; else the first, and the others only run */
+	unsigned idle; /* CPUs without a thread */
 };
 
-static const struct job jobs[] = { { "flush", flush_step, false }, { "ipi", ipi_step, false }, { "lock", lock_step, true } };
+static const struct job jobs[] = {
+	{ "flush", flush_step, .all = false },
+	{ "ipi", ipi_step, .all = false },
+	{ "some", ipi_step, .all = false, .idle = 1 },
+	{ "lock", lock_step, .all = true },
+};
 
 /* ---- jobs ---------------------------------------------------------------------------------------------------------- */
 
@@ -153,6 +160,7 @@ static void start(struct other *o)
 
 static void do_job(const struct job *j, unsigned seconds)
 {
+	unsigned threads = cpus - j->idle;
 	struct other *other = calloc(cpus, sizeof(*other));
 	uint64_t began, until, n = 0;
 	int fd = (int)syscall(SYS_memfd_create, "lock", 0);
@@ -160,11 +168,11 @@ static void do_job(const struct job *j, unsigned seconds)
 	if (!other || fd < 0)
 		fail(j->name);
 	begin(j->name);
-	for (unsigned i = 1; i < cpus; i++) {
+	for (unsigned i = 1; i < threads; i++) {
 		other[i] = (struct other){ .job = j, .cpu = i, .fd = fd };
 		start(&other[i]);
 	}
-	while (running + 1 < cpus) /* or the first steps would have nobody to wait for */
+	while (running + 1 < threads) /* or the first steps would have nobody to wait for */
 		usleep(10000);
 	began = now_ns();
 	until = began + seconds * 1000000000ull;
@@ -172,7 +180,7 @@ static void do_job(const struct job *j, unsigned seconds)
 		j->step(fd);
 	until = now_ns();
 	atomic_store(&over, true);
-	for (unsigned i = 1; i < cpus; i++) {
+	for (unsigned i = 1; i < threads; i++) {
 		pthread_join(other[i].thread, NULL);
 		n += other[i].n;
 	}
