@@ -13,6 +13,8 @@ START_TEST(hosts)
 	profile_choose(&p, &(struct profile_facts){ .huge_pages = true, .dear = true }, no_wish);
 	ck_assert(p.set[CONFIG_PROFILE_HUGE_PAGES].on && p.set[CONFIG_PROFILE_PV_EOI].on && !p.set[CONFIG_PROFILE_PRE_FAULT].on);
 	ck_assert_ptr_nonnull(strstr(p.set[CONFIG_PROFILE_HUGE_PAGES].why, "under another hypervisor"));
+	for (unsigned k = CONFIG_PROFILE_PV_EOI; k <= CONFIG_PROFILE_STEAL_TIME; k++)
+		ck_assert(p.set[k].on == (k != CONFIG_PROFILE_PV_SPINLOCKS)); /* which was measured to do less */
 	profile_choose(&p, &(struct profile_facts){ .huge_pages = true }, no_wish);
 	ck_assert(p.set[CONFIG_PROFILE_HUGE_PAGES].on);
 	ck_assert_ptr_null(strstr(p.set[CONFIG_PROFILE_HUGE_PAGES].why, "hypervisor"));
