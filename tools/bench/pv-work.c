@@ -217,7 +217,7 @@ static void do_swap(void)
 
 int main(int argc, char *argv[])
 {
-	unsigned seconds = argc > 2 ? (unsigned)atoi(argv[1]) : 0;
+	unsigned seconds = argc > 2 ? (unsigned)strtoul(argv[1], NULL, 10) : 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!seconds)
