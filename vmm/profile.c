@@ -57,12 +57,12 @@
  * the swapping itself took most of the emulated CPU.
  *
  * discard-batch: of every other page of 128 MiB, given page by page (bench-discard 128 3 RANGES, natively), 1 range a call gets
- * 0.56 of what process_madvise() does with 1,024, 16 get 0.8, 64 0.95, 256 as much, and no host was met where fewer do better.
+ * 0.56 of what process_madvise() does with 1,024, 16 get 0.8, 64 0.95, 256 as much, and fewer never do better.
  * Whole chunks of 2 MiB, which is what guests mostly give, do not depend on it.
  *
  * io-batch: 0.27 exits an I/O at depth 32 (tools/bench/disk).  io-poll: not where each CPU is a vCPU's, as there the
- * thread that looks keeps the guest from going on.  Elsewhere, natively under a busy KVM that is dear (depth 32, and depth 8), I/O
- * a second, notifications each, and I/O for a second of the VMM's CPU:
+ * thread that looks keeps the guest from going on.  Elsewhere, natively on a busy machine whose KVM interprets ring 0 (depth 32, and depth
+ * 8; tools/bench/disk native's guest), I/O a second, notifications each, and I/O for a second of the VMM's CPU:
  *
  *	io-poll off     2,249 0.21 426k     3,495 0.48 324k
  *	20 us          11,829 0.06 563k    12,180 0.16 450k
@@ -70,7 +70,7 @@
  *	400 us          3,395 0.02 141k     5,856 0.02 278k
  *	io-batch off    3,522 1.00          2,773 1.00        (all of them in the exit)
  *
- * A longer window saves more exits, and takes the CPU for that; 20 us does most with it on every host that was tried.
+ * A longer window saves more exits, and takes the CPU for that; 20 us did most with it on the one host that was tried.
  *
  * Not settings, for none is ever in the way: PCI configuration pages in read-only slots (459 exits to user space in a
  * boot, 895 without), notifications by ioeventfd.
