@@ -13,6 +13,7 @@
 
 #define STATS_AGE_NS UINT64_C(500000000)
 #define TRIM_NS      UINT64_C(3000000000) /* while it trims, but not longer, a guest's word about its memory does not count */
+#define RETURN_NS    UINT64_C(300000000)  /* what it takes to have it all back */
 #define ANSWER_NS    UINT64_C(40000000) /* what a guest has to answer with its statistics */
 
 /* ---- pages that wait to be discarded ------------------------------------------------------------------------------ */
@@ -94,8 +95,8 @@ static void fill_sample(struct memctl *c, struct oc_sample *s)
 	discard_stats(&c->discard, &d);
 	if (c->balloon)
 		virtio_balloon_state(c->balloon, &b);
-	/* A trim holds all that is free for a while: a guest that says so then is not short of memory. */
-	if (!b.trimming || c->host->now_ns(c->host) - c->trim_ns >= TRIM_NS)
+	/* A trim holds all that is free, and a moment longer than we do: a guest that says so then is not short of memory. */
+	if ((!b.trimming && b.stats.when_ns >= b.last_trim_ns + RETURN_NS) || c->host->now_ns(c->host) - c->trim_ns >= TRIM_NS)
 		c->word = b.stats;
 	from = nearest(&p);
 	*s = (struct oc_sample){
