@@ -21,6 +21,9 @@ struct pace {
 	uint32_t gap_ns;  /* smoothed distance of notifications */
 	uint32_t wait_ns; /* not 0: notifications are off, the next look comes so long after the last */
 	uint32_t poor;    /* looks in a row that found few */
+	/* Of the wait: the one that has proven itself; what so many looks found with it; the same of the one in use. */
+	uint32_t usual_ns, usual_sum, looks, sum;
+	bool longer; /* the direction of the next try */
 	uint32_t since_try, patience; /* notifications since the last try; how many before the next */
 };
 

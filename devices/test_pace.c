@@ -14,10 +14,10 @@ struct outcome {
 };
 
 /*
- * A driver that keeps DEPTH requests in flight, each taking it COST_NS, for REQUESTS of them; served in no time.  While
- * notifications are off it offers what it can and then waits for the look.
+ * A driver that keeps DEPTH requests in flight, each taking it COST_NS, for REQUESTS of them; served in no time, but a
+ * notification takes EXIT_NS more.  While they are off it offers what it can and then waits for the look.
  */
-static struct outcome drive(struct pace *p, unsigned depth, uint64_t cost_ns, unsigned requests, uint64_t now)
+static struct outcome drive(struct pace *p, unsigned depth, uint64_t cost_ns, uint64_t exit_ns, unsigned requests, uint64_t now)
 {
 	struct outcome o = { .ns = now };
 
@@ -25,7 +25,7 @@ static struct outcome drive(struct pace *p, unsigned depth, uint64_t cost_ns, un
 		uint64_t wait;
 		unsigned n = 0;
 
-		now += cost_ns;
+		now += cost_ns + exit_ns;
 		o.notified++;
 		o.requests++;
 		wait = pace_notified(p, now);
@@ -47,7 +47,7 @@ static struct outcome drive(struct pace *p, unsigned depth, uint64_t cost_ns, un
 START_TEST(deep)
 {
 	struct pace p = { 0 };
-	struct outcome o = drive(&p, 32, 10 * US, 100000, 1000000 * US);
+	struct outcome o = drive(&p, 32, 10 * US, 0, 100000, 1000000 * US);
 
 	ck_assert_uint_lt(o.notified * 50, o.requests);
 	ck_assert_uint_gt(o.requests, 6 * o.looks); /* batches */
@@ -60,11 +60,25 @@ START_TEST(shallow)
 {
 	for (unsigned depth = 1; depth <= 4; depth++) {
 		struct pace p = { 0 };
-		struct outcome o = drive(&p, depth, 10 * US, 100000, 1000000 * US);
+		struct outcome o = drive(&p, depth, 10 * US, 0, 100000, 1000000 * US);
 
 		ck_assert_uint_gt(o.delayed, 0); /* it does look from time to time */
 		ck_assert_uint_lt(o.delayed * 500, o.requests);
 		ck_assert_uint_lt(o.ns, 100000 * 10 * US * 103 / 100);
+	}
+}
+END_TEST
+
+/* The distance of notifications that are dear says nothing about how long a driver takes without them. */
+START_TEST(dear_exits)
+{
+	for (unsigned depth = 8; depth <= 32; depth += 4) {
+		struct pace p = { 0 };
+		struct outcome o = drive(&p, depth, 10 * US, 30 * US, 100000, 1000000 * US);
+
+		ck_assert_uint_lt(o.notified * 20, o.requests);
+		ck_assert_uint_gt(o.requests, 5 * o.looks);
+		ck_assert_uint_lt(o.ns, 100000 * 10 * US * 3 / 2);
 	}
 }
 END_TEST
@@ -76,12 +90,12 @@ START_TEST(changes)
 	struct outcome o;
 	uint64_t now = 1000000 * US;
 
-	drive(&p, 1, 10 * US, 100000, now);
+	drive(&p, 1, 10 * US, 0, 100000, now);
 	now += 100000000 * US;
-	o = drive(&p, 32, 10 * US, 100000, now);
+	o = drive(&p, 32, 10 * US, 0, 100000, now);
 	ck_assert_uint_lt(o.notified * 40, o.requests);
 	now += 100000000 * US;
-	o = drive(&p, 1, 10 * US, 100000, now);
+	o = drive(&p, 1, 10 * US, 0, 100000, now);
 	ck_assert_uint_lt(o.delayed * 500, o.requests);
 }
 END_TEST
@@ -103,7 +117,7 @@ START_TEST(pauses)
 }
 END_TEST
 
-/* A notification that was under way when they went off asks for nothing new; and waits only ever get shorter. */
+/* A notification that was under way when they went off asks for nothing new; and nobody who has much to do waits longer. */
 START_TEST(while_off)
 {
 	struct pace p = { 0 };
@@ -125,5 +139,5 @@ END_TEST
 
 int main(void)
 {
-	return test_main("pace", (const TTest *const[]){ deep, shallow, changes, pauses, while_off, NULL });
+	return test_main("pace", (const TTest *const[]){ deep, shallow, dear_exits, changes, pauses, while_off, NULL });
 }
