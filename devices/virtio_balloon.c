@@ -145,6 +145,7 @@ static uint64_t drop_part(struct virtio_balloon *b, struct budget *left)
 static void trim_done(struct virtio_balloon *b)
 {
 	b->trim = TRIM_NONE;
+	b->handed = MAX(b->handed, b->run_handed);
 	b->s.trims++;
 	b->s.last_trim_bytes = b->run_bytes;
 	b->s.last_trim_ns = b->host->now_ns(b->host);
@@ -158,19 +159,22 @@ static void trim_done(struct virtio_balloon *b)
  * A guest that clears what it allocates (init_on_alloc, the default of many kernels) touches each block before it hands it
  * over.  Where nothing was there, memory is brought in, cleared twice and given back, for nothing; in a guest that has long
  * been idle that is most of what is free.  Linux hands over what was in use last first, and what it reported last, so when
- * one such block follows upon the other the rest is like them.  Should some of it not be, reporting brings it back.
+ * one such block follows upon the other the rest is like them.  But first of all come the blocks of earlier runs, which it
+ * keeps on the list that it hands over from: so many say nothing.  Should some of the rest not be like them, reporting
+ * brings it back.
  */
 static void hint_drop(struct virtio_balloon *b, struct budget *left)
 {
 	bool filled = b->reclaim->ops->filled(b->reclaim, b->req.iov + b->req.n_out);
 	uint64_t got = drop_part(b, left);
 
-	if (filled) {
-		b->run_filled += got;
-	} else {
+	b->run_handed += got;
+	if (!filled) {
 		b->run_filled = 0;
 		b->run_bytes += got;
 		b->s.trim_bytes += got;
+	} else if (b->run_handed > b->handed) {
+		b->run_filled += got;
 	}
 	if (b->run_filled > TRIM_FILLED)
 		trim_done(b);
@@ -186,7 +190,7 @@ static void hint_work(struct virtio_balloon *b, struct budget *left)
 
 		if (b->trim == TRIM_ASKED && id == b->cmd_id) {
 			b->trim = TRIM_RUNS;
-			b->run_bytes = b->run_filled = 0;
+			b->run_bytes = b->run_filled = b->run_handed = 0;
 		} else if (b->trim == TRIM_RUNS && id == CMD_STOP) {
 			trim_done(b);
 		}
@@ -278,6 +282,7 @@ static void balloon_reset(struct virtio_dev *dev)
 	b->actual = b->poison = 0;
 	b->cmd_id = CMD_STOP;
 	b->trim = TRIM_NONE;
+	b->handed = 0;
 	b->pending = 0;
 	b->stats_head = -1;
 	b->s.stats = (struct balloon_stats){ 0 };

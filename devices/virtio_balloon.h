@@ -75,6 +75,7 @@ struct virtio_balloon {
 	int stats_head;   /* the statistics buffer that we hold, or -1 */
 	struct balloon_state s; /* the counters and statistics of it */
 	uint64_t run_bytes, run_filled; /* of a trim: what it gave; what it discarded in vain since it last gave something */
+	uint64_t run_handed, handed;    /* what a trim was handed, given or in vain: this one, and the most that one was */
 	struct virtq_req req;
 	uint32_t pfn[256];
 };
