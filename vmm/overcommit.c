@@ -329,7 +329,7 @@ static bool wants_trim(struct oc_state *st, const struct oc_sample *s, const str
 	static const uint32_t pause_ms[] = { [OC_GREEN] = 20000, [OC_YELLOW] = 5000, [OC_ORANGE] = 3000, [OC_RED] = 3000 };
 
 	if (!s->can_trim || !s->driver || !s->seq || g->excess < MAX(MIB(64), s->resident / 16)) {
-		st->excess_ms = st->trim_expect = st->trim_backoff = 0;
+		st->excess_ms = st->trim_ms = st->trim_expect = st->trim_backoff = 0; /* what comes next is another heap */
 		return false;
 	}
 	if (!st->excess_ms)
