@@ -377,6 +377,9 @@ START_TEST(credit_of_the_host)
 	ck_assert_uint_eq(r->got.len, 3);
 	ck_assert_uint_eq(guest_gets(r), VSOCK_OP_CREDIT_REQUEST);
 	ck_assert_uint_eq(guest_gets(r), 0);
+	/* None yet, it answers: it is not asked again and again. */
+	send_hdr(r, &hdr, NULL, 0);
+	ck_assert_uint_eq(guest_gets(r), 0);
 	hdr.fwd_cnt = 3;
 	send_hdr(r, &hdr, NULL, 0);
 	ck_assert_uint_eq(guest_gets(r), VSOCK_OP_RW);

@@ -78,11 +78,24 @@ static void accepted(struct vsock_conn *c)
 	vsock_conn_watch(c);
 }
 
-/* What every packet of a connection tells (5.10.6.3). */
+/* How much the guest takes. */
+static uint32_t guest_credit(const struct vsock_conn *c)
+{
+	uint32_t used = c->sent - c->peer_fwd;
+
+	return used < c->peer_alloc ? c->peer_alloc - used : 0;
+}
+
+/*
+ * What every packet of a connection tells (5.10.6.3).  A guest that has been asked for credit and has none is not asked
+ * again: it would answer as often as it is asked, and tells by itself when it has read something.
+ */
 static void note_credit(struct vsock_conn *c, const struct vsock_hdr *hdr)
 {
 	c->peer_alloc = le32toh(hdr->buf_alloc);
 	c->peer_fwd = le32toh(hdr->fwd_cnt);
+	if (!guest_credit(c))
+		return;
 	c->asked_credit = false;
 	if (c->readable)
 		vsock_conn_enqueue(c);
@@ -165,8 +178,8 @@ static void client_ended(struct vsock_conn *c, bool gone)
 /* Takes what the client sent, as much as the guest has room and credit for.  True if there is a packet. */
 static bool data_for_guest(struct vsock_conn *c, struct vsock_hdr *hdr, struct segs *room)
 {
-	uint32_t used = c->sent - c->peer_fwd, credit = used < c->peer_alloc ? c->peer_alloc - used : 0;
 	const struct host *host = c->hub->host;
+	uint32_t credit = guest_credit(c);
 	ssize_t n;
 
 	if (!c->readable || c->state != VSOCK_OPEN || c->src.fd < 0 || vsock_conn_is_over(c))

@@ -57,7 +57,7 @@ struct vsock_conn {
 	enum vsock_state state;
 	bool queued;         /* in the hub's queue */
 	bool readable;       /* the client has, or may have, something for us */
-	bool asked_credit;   /* since the guest last spoke */
+	bool asked_credit;   /* since the guest last had any */
 	uint8_t owe;         /* what is to be told to the guest: bits of OWE_ (vsock_hub.c) */
 	uint8_t told, heard; /* VSOCK_SHUT_ that we told the guest, and it told us */
 	uint32_t guest_port, host_port;

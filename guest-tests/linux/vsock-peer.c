@@ -67,28 +67,40 @@ static void echo(unsigned port, unsigned count)
 	}
 }
 
-/* Standard input there, what comes back to standard output, both at once, to both ends. */
+/*
+ * Standard input there, what comes back to standard output, both at once, to both ends.  Never waits to be rid of bytes
+ * without taking some: whoever sends them back may be waiting for just that.
+ */
 static const char *carry(int fd)
 {
-	struct pollfd p[2] = { { .fd = 0, .events = POLLIN }, { .fd = fd, .events = POLLIN } };
+	static char out[65536];
+	size_t at = 0, len = 0;
+	bool more = true;
 
 	for (;;) {
+		struct pollfd p[2] = { { .fd = more && !len ? 0 : -1, .events = POLLIN },
+				       { .fd = fd, .events = (short)(len ? POLLIN | POLLOUT : POLLIN) } };
 		ssize_t n;
 
 		poll(p, 2, -1);
 		if (p[0].revents) {
-			n = read(0, buf, sizeof(buf));
-			if (n <= 0) {
+			n = read(0, out, sizeof(out));
+			more = n > 0;
+			at = 0;
+			len = more ? (size_t)n : 0;
+			if (!more)
 				shutdown(fd, SHUT_WR);
-				p[0].fd = -1;
-			} else if (!send_all(fd, buf, (size_t)n)) {
-				return "broken";
-			}
-			p[0].revents = 0;
 		}
-		if (p[1].revents) {
+		if (p[1].revents & POLLOUT) {
+			n = send(fd, out + at, len, MSG_DONTWAIT);
+			if (n < 0 && errno != EAGAIN)
+				return "broken";
+			at += n > 0 ? (size_t)n : 0;
+			len -= n > 0 ? (size_t)n : 0;
+		}
+		if (p[1].revents & ~POLLOUT) {
 			n = read(fd, buf, sizeof(buf));
-			if (n < 0 || (!n && p[0].fd == 0))
+			if (n < 0 || (!n && more))
 				return "broken";
 			if (!n)
 				return "done";
