@@ -3,7 +3,6 @@
  * test_disk_ephemeral.c - a disk over an image, in memory and in a folder, against a plain array: after many operations of
  * all kinds both hold the same, the image is as it was, and nothing is left behind.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -129,17 +128,6 @@ START_TEST(against_a_model)
 	unlink(path);
 }
 END_TEST
-
-static unsigned count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
 
 /* Opening that fails, with what is said, and a backing that is full: the guest's error, and nothing is lost. */
 START_TEST(failures)

@@ -100,7 +100,7 @@ START_TEST(wrong_answers)
 		{ OTHER_VERSION, "does not speak" }, { NO_REPLY_FLAG, "" },        { TOO_LONG, "" },
 		{ ONE_SHORT, "" },                   { ENDLESS, "does not speak" },
 	};
-	unsigned fds = open_fds();
+	unsigned fds = count_fds();
 
 	for (unsigned q = 0; q < ARRAY_SIZE(questions); q++) {
 		for (unsigned i = 0; i < ARRAY_SIZE(t); i++) {
@@ -108,7 +108,7 @@ START_TEST(wrong_answers)
 			peer.wrong_at = questions[q];
 			peer.wrong = t[i].wrong;
 			refuse(t[i].sentence);
-			ck_assert_uint_eq(open_fds(), fds);
+			ck_assert_uint_eq(count_fds(), fds);
 		}
 	}
 }
@@ -116,7 +116,7 @@ END_TEST
 
 START_TEST(cut_short)
 {
-	unsigned fds = open_fds();
+	unsigned fds = count_fds();
 
 	for (unsigned q = 0; q < ARRAY_SIZE(questions); q++) {
 		size_t len = questions[q] == R_CONFIG ? 84 : 20;
@@ -127,7 +127,7 @@ START_TEST(cut_short)
 			peer.wrong = cut ? CUT : HANGS_UP;
 			peer.cut = cut;
 			refuse("hung up");
-			ck_assert_uint_eq(open_fds(), fds);
+			ck_assert_uint_eq(count_fds(), fds);
 		}
 	}
 }
@@ -136,7 +136,7 @@ END_TEST
 /* A byte at a time, and with descriptors that nobody wants: good answers all the same. */
 START_TEST(odd_answers)
 {
-	unsigned fds = open_fds();
+	unsigned fds = count_fds();
 	struct vhost_user *v;
 
 	for (unsigned q = 0; q < ARRAY_SIZE(questions); q++) {
@@ -148,7 +148,7 @@ START_TEST(odd_answers)
 			ck_assert_uint_eq(v->config[0], 200);
 			vhost_user_close(v);
 			peer_end();
-			ck_assert_uint_eq(open_fds(), fds);
+			ck_assert_uint_eq(count_fds(), fds);
 		}
 	}
 }
@@ -156,7 +156,7 @@ END_TEST
 
 START_TEST(host_fails)
 {
-	unsigned fds = open_fds(), failed = 0;
+	unsigned fds = count_fds(), failed = 0;
 	struct vhost_user *v;
 
 	for (unsigned at = 1;; at++) {
@@ -171,7 +171,7 @@ START_TEST(host_fails)
 			ck_assert(err.code && err.message[0]);
 		failed += ret != 0;
 		peer_end();
-		ck_assert_uint_eq(open_fds(), fds);
+		ck_assert_uint_eq(count_fds(), fds);
 		if (peer.th.calls[OP_ANY] < at)
 			break;
 	}

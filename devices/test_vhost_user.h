@@ -8,7 +8,6 @@
 #ifndef TVMM_DEVICES_TEST_VHOST_USER_H
 #define TVMM_DEVICES_TEST_VHOST_USER_H
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -268,17 +267,6 @@ static inline void peer_end(void)
 		if (peer.call[i] >= 0)
 			close(peer.call[i]);
 	}
-}
-
-static inline unsigned open_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
 }
 
 #endif

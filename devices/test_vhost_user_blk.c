@@ -37,7 +37,7 @@ static void again(struct virtio_dev *dev, unsigned q)
 static void begin_with(unsigned queues)
 {
 	memset(&k, 0, sizeof(k));
-	k.fds = open_fds();
+	k.fds = count_fds();
 	td_init(&k.t);
 	k.t.loop.host = &peer.th.h;
 	k.memfd = memfd_create("test", MFD_CLOEXEC);
@@ -77,7 +77,7 @@ static void end(void)
 		close(k.bell[q]);
 	close(k.memfd);
 	peer_end();
-	ck_assert_uint_eq(open_fds(), k.fds - 2); /* the server's, which were there before */
+	ck_assert_uint_eq(count_fds(), k.fds - 2); /* the server's, which were there before */
 }
 
 /* A read of one sector: header, data, status. */

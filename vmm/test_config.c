@@ -304,41 +304,6 @@ START_TEST(disks)
 	ck_assert(cfg->disks[3].ro && !cfg->disks[3].root);
 	ck_assert_str_eq(cfg->disks[3].serial, "12345678901234567890");
 
-	takes("disk", "e,direct,ephemeral=/var/tmp,bw=100M/s,iops=5000,burst=2s");
-	ck_assert(cfg->disks[4].direct && cfg->disks[4].ephemeral && !cfg->disks[3].direct && !cfg->disks[3].ephemeral);
-	ck_assert_str_eq(cfg->disks[4].ephemeral_dir, "/var/tmp");
-	ck_assert_uint_eq(cfg->disks[4].bw, 100 << 20);
-	ck_assert_uint_eq(cfg->disks[4].iops, 5000);
-	ck_assert_uint_eq(cfg->disks[4].burst_ns, 2000000000);
-	takes("disk", "f,ephemeral,bw=64K,burst=0ms");
-	ck_assert(cfg->disks[5].ephemeral && !cfg->disks[5].ephemeral_dir && !cfg->disks[5].burst_ns && !cfg->disks[5].iops);
-	ck_assert_uint_eq(cfg->disks[5].bw, 64 << 10);
-	refuses("disk", "d,ephemeral=yes", "disk", "ephemeral 'yes' is neither on, off nor a folder",
-		"a folder is written with a slash: ephemeral=/var/tmp");
-	refuses("disk", "d,ro,ephemeral", "disk", "ro and ephemeral contradict each other: nothing can be written to the one, "
-		"and nothing of it is kept of the other", "");
-	refuses("disk", "d,bw=0", "disk", "bw '0' is not a size a second from 1K to 1T",
-		"write a whole number of MiB, or one with K, M, G or T: bw=100M/s");
-	refuses("disk", "d,bw", "disk", "bw '' is not a size a second from 1K to 1T",
-		"write a whole number of MiB, or one with K, M, G or T: bw=100M/s");
-	refuses("disk", "d,iops=1k", "disk", "iops '1k' is not a number from 1 to 1000000000", "");
-	refuses("disk", "d,iops=1,burst=11s", "disk", "burst '11s' is not a time from 0ms to 10s",
-		"the time whose unused allowance may be used at once: burst=100ms");
-	refuses("disk", "d,burst=1s", "disk", "burst needs a limit: bw, iops or both", "");
-	takes("disk", "g,format=raw,ro");
-	takes("disk", "/run/h,format=vhost-user");
-	ck_assert_uint_eq(cfg->disks[6].format, CONFIG_DISK_RAW);
-	ck_assert_uint_eq(cfg->disks[7].format, CONFIG_DISK_VHOST_USER);
-	refuses("disk", "d,format=qcow2", "disk", "unknown format 'qcow2'", 
-		"known are: raw, and vhost-user, by which qemu-storage-daemon serves all others");
-	refuses("disk", "d,format", "disk", "unknown format ''", 
-		"known are: raw, and vhost-user, by which qemu-storage-daemon serves all others");
-	refuses("disk", "d,ro=off,format=vhost-user", "disk", "'ro' is not for us to decide with format=vhost-user",
-		"the server has the disk: tell it");
-	refuses("disk", "d,format=vhost-user,serial=x,bw=1G/s", "disk", "'serial' is not for us to decide with format=vhost-user",
-		"the server has the disk: tell it");
-	ck_assert_uint_eq(cfg->disk_count, 8);
-
 	refuses("disk", "", "disk", "the path is empty", "");
 	refuses("disk", ",ro", "disk", "the path is empty", "");
 	refuses("disk", "d,", "disk", "unknown key ''", "known are: ro, root[=PARTITION], serial=TEXT, direct, ephemeral[=DIR], bw=SIZE/s, iops=N, burst=TIME, "
@@ -357,7 +322,50 @@ START_TEST(disks)
 	refuses("disk", "d,serial", "disk", "serial needs 1 to 20 characters", "");
 	refuses("disk", "d,serial=123456789012345678901", "disk", "serial needs 1 to 20 characters", "");
 	refuses("disk", "d,serial=a b", "disk", "serial 'a b' has a character that is not printable ASCII", "");
-	ck_assert_uint_eq(cfg->disk_count, 8);
+	ck_assert_uint_eq(cfg->disk_count, 4);
+	done();
+}
+END_TEST
+
+/* How a disk is reached, how fast it may be, and who has it. */
+START_TEST(disk_ways)
+{
+	fresh();
+	takes("disk", "a.img");
+	takes("disk", "e,direct,ephemeral=/var/tmp,bw=100M/s,iops=5000,burst=2s");
+	ck_assert(cfg->disks[1].direct && cfg->disks[1].ephemeral && !cfg->disks[0].direct && !cfg->disks[0].ephemeral);
+	ck_assert_str_eq(cfg->disks[1].ephemeral_dir, "/var/tmp");
+	ck_assert_uint_eq(cfg->disks[1].bw, 100 << 20);
+	ck_assert_uint_eq(cfg->disks[1].iops, 5000);
+	ck_assert_uint_eq(cfg->disks[1].burst_ns, 2000000000);
+	takes("disk", "f,ephemeral,bw=64K,burst=0ms");
+	ck_assert(cfg->disks[2].ephemeral && !cfg->disks[2].ephemeral_dir && !cfg->disks[2].burst_ns && !cfg->disks[2].iops);
+	ck_assert_uint_eq(cfg->disks[2].bw, 64 << 10);
+	refuses("disk", "d,ephemeral=yes", "disk", "ephemeral 'yes' is neither on, off nor a folder",
+		"a folder is written with a slash: ephemeral=/var/tmp");
+	refuses("disk", "d,ro,ephemeral", "disk", "ro and ephemeral contradict each other: nothing can be written to the one, "
+		"and nothing of it is kept of the other", "");
+	refuses("disk", "d,bw=0", "disk", "bw '0' is not a size a second from 1K to 1T",
+		"write a whole number of MiB, or one with K, M, G or T: bw=100M/s");
+	refuses("disk", "d,bw", "disk", "bw '' is not a size a second from 1K to 1T",
+		"write a whole number of MiB, or one with K, M, G or T: bw=100M/s");
+	refuses("disk", "d,iops=1k", "disk", "iops '1k' is not a number from 1 to 1000000000", "");
+	refuses("disk", "d,iops=1,burst=11s", "disk", "burst '11s' is not a time from 0ms to 10s",
+		"the time whose unused allowance may be used at once: burst=100ms");
+	refuses("disk", "d,burst=1s", "disk", "burst needs a limit: bw, iops or both", "");
+	takes("disk", "g,format=raw,ro");
+	takes("disk", "/run/h,format=vhost-user");
+	ck_assert_uint_eq(cfg->disks[3].format, CONFIG_DISK_RAW);
+	ck_assert_uint_eq(cfg->disks[4].format, CONFIG_DISK_VHOST_USER);
+	refuses("disk", "d,format=qcow2", "disk", "unknown format 'qcow2'",
+		"known are: raw, and vhost-user, by which qemu-storage-daemon serves all others");
+	refuses("disk", "d,format", "disk", "unknown format ''",
+		"known are: raw, and vhost-user, by which qemu-storage-daemon serves all others");
+	refuses("disk", "d,ro=off,format=vhost-user", "disk", "'ro' is not for us to decide with format=vhost-user",
+		"the server has the disk: tell it");
+	refuses("disk", "d,format=vhost-user,serial=x,bw=1G/s", "disk", "'serial' is not for us to decide with format=vhost-user",
+		"the server has the disk: tell it");
+	ck_assert_uint_eq(cfg->disk_count, 5);
 	done();
 }
 END_TEST
@@ -574,7 +582,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { defaults, scalars, words, keys, sizes, memory_keys, lists, disks, consoles, debug_exit,
+	const TTest *const tests[] = { defaults, scalars, words, keys, sizes, memory_keys, lists, disks, disk_ways, consoles, debug_exit,
 				       long_values, together, nets, ports, nets_refused, NULL };
 
 	return test_main("config", tests);

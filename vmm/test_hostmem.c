@@ -4,7 +4,6 @@
  * memfd cannot do, and what is left when a call fails.
  */
 #include "hostmem.h"
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -73,17 +72,6 @@ static struct host failing(unsigned at)
 	return h;
 }
 
-static unsigned open_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 START_TEST(private)
 {
 	struct hostmem m;
@@ -100,7 +88,7 @@ END_TEST
 
 START_TEST(shared)
 {
-	unsigned fds = open_fds();
+	unsigned fds = count_fds();
 	struct hostmem m;
 	struct stat st;
 	uint8_t *other;
@@ -121,13 +109,13 @@ START_TEST(shared)
 	ck_assert(!fstat(m.fd, &st) && st.st_blocks == 0);
 	munmap(other, SIZE);
 	hostmem_unmap(&m, host_linux());
-	ck_assert_uint_eq(open_fds(), fds);
+	ck_assert_uint_eq(count_fds(), fds);
 }
 END_TEST
 
 START_TEST(every_call_fails)
 {
-	unsigned fds = open_fds(), refused = 0;
+	unsigned fds = count_fds(), refused = 0;
 
 	for (unsigned at = 1;; at++) {
 		struct host h = failing(at);
@@ -141,7 +129,7 @@ START_TEST(every_call_fails)
 		else
 			hostmem_unmap(&m, &h);
 		ck_assert_int_eq(mapped, 0);
-		ck_assert_uint_eq(open_fds(), fds);
+		ck_assert_uint_eq(count_fds(), fds);
 		if (calls < at)
 			break;
 	}

@@ -91,7 +91,7 @@ crowd_count() {
 		$1 ~ /^(pgfault|pgmajfault|thp_fault_alloc|pgsteal_direct)$/ { printf "%s=%d ", $1, $2 }
 		$1 == "max" { printf "at_limit=%d ", $2 }
 		$1 ~ /^(user|system)_usec$/ { printf "%s_ms=%d ", substr($1, 1, index($1, "_") - 1), $2 / 1000 }
-		$1 == "some" { printf "stalled_ms=%d", substr($NF, 7) / 1000 }' \
+		$1 == "some" { printf "stalled_ms=%d ", substr($NF, 7) / 1000 }' \
 		"$GROUP"/memory.{stat,events,pressure} "$GROUP/cpu.stat")"
 }
 

@@ -7,11 +7,11 @@
 #ifndef TVMM_BASE_TEST_FAILING_H
 #define TVMM_BASE_TEST_FAILING_H
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include "host.h"
+#include "test.h"
 
 static _Atomic unsigned until_failure;
 
@@ -50,18 +50,6 @@ FAILING(int, timerfd, EMFILE, (HOST), (h))
 static inline int f_epoll_ctl(const struct host *h, int ep, int op, int fd, struct epoll_event *ev)
 {
 	return op == 1 && fails() ? -ENOMEM : host_linux()->epoll_ctl(h, ep, op, fd, ev); /* EPOLL_CTL_ADD */
-}
-
-static inline unsigned count_fds(void)
-{
-	DIR *d = opendir("/proc/self/fd");
-	unsigned n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n;
 }
 
 #endif
