@@ -191,6 +191,8 @@ START_TEST(bad_ring)
 	ck_assert_uint_gt(strlen(fault_text), 0);
 	if (!strncmp(b->name, "loop", 4)) /* and was seen to be one at the end of its table */
 		ck_assert_ptr_nonnull(strstr(fault_text, "loops"));
+	if (!strncmp(b->name, "head", 4)) /* and was not looked up among those in flight */
+		ck_assert_ptr_nonnull(strstr(fault_text, "outside a table"));
 	/* Latched: also when the ring is mended.  No work, no complaint, no interrupt. */
 	td_avail(&f.t, &f.r)->idx = 0;
 	ck_assert_int_eq(vq_pop(&f.vq, &f.req), -EPROTO);
@@ -347,6 +349,30 @@ START_TEST(broken_is_broken)
 }
 END_TEST
 
+/* What was filled in and not yet published when the queue broke stays unpublished. */
+START_TEST(broken_before_publish)
+{
+	static struct fix f;
+	struct td_seg s;
+
+	setup(&f, 4, false, false);
+	s = td_in(&f.t, 8);
+	td_offer(&f.t, &f.r, &s, 1);
+	ck_assert_int_eq(vq_pop(&f.vq, &f.req), 1);
+	vq_fill(&f.vq, f.req.head, 8);
+	vq_break(&f.vq, "now");
+	vq_publish(&f.vq);
+	ck_assert_uint_eq(td_used(&f.t, &f.r)->idx, 0);
+	ck_assert(!vq_should_signal(&f.vq));
+
+	vq_reset(&f.vq);
+	vq_publish(&f.vq);
+	ck_assert(!vq_should_signal(&f.vq));
+	ck_assert_uint_eq(td_used(&f.t, &f.r)->idx, 0);
+	teardown(&f);
+}
+END_TEST
+
 /* A table before the end of the ring's chain shares its bound. */
 START_TEST(bound_is_shared)
 {
@@ -460,7 +486,7 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { one_request, unpop, indirect, good_edges, head_in_flight_twice, every_head,
-				       broken_is_broken, bound_is_shared, too_long_in_total, bad_layout, NULL };
+				       broken_is_broken, broken_before_publish, bound_is_shared, too_long_in_total, bad_layout, NULL };
 	Suite *s = suite_create("virtq");
 	TCase *tc = tcase_create("virtq");
 
