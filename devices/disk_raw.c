@@ -233,14 +233,18 @@ static int find_size(struct disk_raw *r, const char *path, uint64_t *size_out, u
 	}
 	if (!size)
 		return err_set(err, TVMM_E_IO, 0, path, "the disk image is empty");
-	if (size % 512) {
-		err_set(err, TVMM_E_IO, 0, path, "the disk image is %lu bytes, which is no multiple of 512", size);
-		err_hint(err, "truncate -s %%512 %.300s", path);
-		return -EINVAL;
-	}
 	*size_out = size;
 	*block_out = (uint32_t)block;
 	return 0;
+}
+
+static int check_size(uint64_t size, const char *path, struct tvmm_error *err)
+{
+	if (size % 512 == 0)
+		return 0;
+	err_set(err, TVMM_E_IO, 0, path, "the disk image is %lu bytes, which is no multiple of 512", size);
+	err_hint(err, "truncate -s %%512 %.300s", path);
+	return -EINVAL;
 }
 
 static int raw_refresh(struct disk *d, const char *name, struct tvmm_error *err)
@@ -249,6 +253,8 @@ static int raw_refresh(struct disk *d, const char *name, struct tvmm_error *err)
 	uint32_t block = 0; /* of a device; the guest was told, and cannot be told anew */
 	int ret = find_size(to_raw(d), name, &size, &block, err);
 
+	if (!ret)
+		ret = check_size(size, name, err);
 	if (!ret && d->align && size % d->align)
 		ret = err_set(err, TVMM_E_IO, EINVAL, name, "for direct I/O here the size must be a multiple of %u; it is %lu", d->align, size);
 	if (!ret)
@@ -272,14 +278,14 @@ static int lock_image(struct disk_raw *r, const char *path, bool ro, struct tvmm
 
 	if (ret != -EAGAIN && ret != -EACCES)
 		return 0; /* locked, or on a file system that has no locks */
-	err_set(err, TVMM_E_BUSY, EBUSY, path, "the disk image is in use by another process");
+	err_set(err, TVMM_E_BUSY, EBUSY, path, "the disk image is in use");
 	if (r->host->fstat(r->host, r->disk.fd, &st) == 0)
 		pid = holder_of(st.st_dev, st.st_ino, comm, sizeof(comm));
 	if (pid)
 		err_hint(err, "process %d (%s) holds it; with ,ro on both sides it can be shared", (int)pid, comm);
 	else
-		err_hint(err, "most likely another virtual machine, of this process or of another user; with ,ro on both sides it can "
-			 "be shared");
+		err_hint(err, "by another disk of this machine, another machine of this process, or another user's; with ,ro on both "
+			 "sides it can be shared");
 	return -EBUSY;
 }
 
@@ -413,6 +419,8 @@ int disk_raw_open(struct disk **out, const struct host *h, const char *path, uns
 		ret = claim_device(r, path, err);
 	if (!ret)
 		ret = refuse_formats(r, path, err);
+	if (!ret) /* later: other formats have any size, and no use for one of ours */
+		ret = check_size(r->disk.size, path, err);
 	if (!ret)
 		ret = lock_image(r, path, ro, err);
 	if (!ret && flags & DISK_DIRECT)
