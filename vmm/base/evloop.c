@@ -163,8 +163,16 @@ int evloop_init(struct evloop *l, const struct host *host, struct tvmm_error *er
 	return ret;
 }
 
+static void join(struct evloop *l)
+{
+	if (l->joinable)
+		pthread_join(l->thread, NULL);
+	l->joinable = false;
+}
+
 void evloop_fini(struct evloop *l)
 {
+	join(l);
 	evbell_fini(&l->calls, l);
 	pthread_cond_destroy(&l->done);
 	pthread_mutex_destroy(&l->turn);
@@ -260,6 +268,10 @@ static void *loop_main(void *arg)
 	run_msgs(l);
 	if (n < 0 && l->failed)
 		l->failed(l->failed_arg, n);
+	pthread_mutex_lock(&l->lock);
+	l->gone = true;
+	pthread_cond_broadcast(&l->done);
+	pthread_mutex_unlock(&l->lock);
 	return NULL;
 }
 
@@ -267,10 +279,11 @@ int evloop_start(struct evloop *l, const char *thread_name, struct tvmm_error *e
 {
 	int ret;
 
+	join(l);
+	l->stop = l->over = l->gone = false; /* of an earlier run; nobody visits yet */
 	pthread_mutex_lock(&l->lock); /* the thread may ask which it is before we know it */
 	ret = thread_start(l->host, &l->thread, thread_name, 0, loop_main, l);
-	l->running = l->started = !ret;
-	l->over = false; /* of an earlier run; nobody visits yet */
+	l->running = l->started = l->joinable = !ret;
 	pthread_mutex_unlock(&l->lock);
 	return ret ? err_set(err, TVMM_E_HOST, -ret, NULL, "cannot start the I/O thread") : 0;
 }
@@ -280,6 +293,9 @@ void evloop_stop(struct evloop *l)
 	if (!l->started)
 		return;
 	evloop_call(l, quit_fn, l);
-	pthread_join(l->thread, NULL);
+	pthread_mutex_lock(&l->lock);
+	while (!l->gone)
+		pthread_cond_wait(&l->done, &l->lock);
+	pthread_mutex_unlock(&l->lock);
 	l->started = false;
 }

@@ -45,11 +45,13 @@ struct evloop {
 	const struct host *host;
 	int epfd;
 	struct evbell calls;
-	pthread_mutex_t lock; /* guards msgs and running; leaf */
+	pthread_mutex_t lock; /* guards msgs, running and gone; leaf */
 	pthread_cond_t done;
 	struct evloop_msg *msgs, **msgs_tail;
 	bool running; /* the thread takes calls */
-	bool started; /* the thread is to be joined */
+	bool started; /* the thread is to be stopped */
+	bool gone;    /* the thread touches nothing of ours any more */
+	bool joinable;
 	bool stop;    /* loop thread only */
 	pthread_mutex_t turn; /* held by whoever does the loop's work; outermost, and of visitors only ever tried */
 	atomic_bool wanted;   /* the loop's thread waits for its turn: visitors stay away */
@@ -63,7 +65,8 @@ struct evloop {
 };
 
 int evloop_init(struct evloop *l, const struct host *host, struct tvmm_error *err);
-void evloop_fini(struct evloop *l); /* the loop has ended; sources are deleted or never used again */
+/* The loop has ended; sources are deleted or never used again.  Waits until the host has let the thread go. */
+void evloop_fini(struct evloop *l);
 
 /* Loop thread, or before it runs. */
 int evloop_add(struct evloop *l, struct evsource *src, struct tvmm_error *err);
@@ -98,7 +101,10 @@ bool evloop_visit(struct evloop *l, void (*fn)(void *arg), void *arg);
 /* Starts the loop's thread, with every signal blocked; from here on evloop_call() runs there. */
 int evloop_start(struct evloop *l, const char *thread_name, struct tvmm_error *err);
 
-/* Ends the loop and joins its thread; harmless when it does not run.  Not from the loop's own thread. */
+/*
+ * Ends the loop: nothing runs on its thread any more.  The thread itself may exist for longer, for the host keeps one that
+ * has used io_uring until its requests are done.  Harmless when it does not run.  Not from the loop's own thread.
+ */
 void evloop_stop(struct evloop *l);
 
 #endif

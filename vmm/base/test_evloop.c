@@ -48,6 +48,46 @@ START_TEST(calls)
 }
 END_TEST
 
+static void wait_for(void *arg)
+{
+	while (!atomic_load((atomic_bool *)arg))
+		usleep(100);
+}
+
+struct held {
+	pthread_key_t key;
+	atomic_bool let_go;
+};
+
+static void hold(void *arg)
+{
+	struct held *h = arg;
+
+	pthread_setspecific(h->key, &h->let_go);
+}
+
+/* The host keeps the thread for longer than the loop lasts: who stops the loop does not wait, and it can run again. */
+START_TEST(thread_kept)
+{
+	struct held h = { .let_go = false };
+	struct evloop l;
+	unsigned n = 0;
+
+	ck_assert_int_eq(pthread_key_create(&h.key, wait_for), 0);
+	ck_assert_int_eq(evloop_init(&l, host_linux(), NULL), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		ck_assert_int_eq(evloop_start(&l, "loop", NULL), 0);
+		evloop_call(&l, hold, &h);
+		evloop_stop(&l);
+		evloop_call(&l, count, &n); /* here */
+		ck_assert_uint_eq(n, i + 1);
+		atomic_store(&h.let_go, true);
+	}
+	evloop_fini(&l);
+	pthread_key_delete(h.key);
+}
+END_TEST
+
 struct ring {
 	struct evbell bell;
 	unsigned n, seen;
@@ -229,5 +269,5 @@ END_TEST
 
 int main(void)
 {
-	return test_main("evloop", (const TTest *const[]){ calls, visits, bells, bells_never_emptied, deleted_in_batch, NULL });
+	return test_main("evloop", (const TTest *const[]){ calls, thread_kept, visits, bells, bells_never_emptied, deleted_in_batch, NULL });
 }
