@@ -267,20 +267,34 @@ static const struct disk_ops raw_ops = {
 	.refresh = raw_refresh, .close = raw_close,
 };
 
+/* Of a process that was killed, io_uring keeps files open for some 20 ms longer than the process lasts. */
+#define LINGER_MS    20
+#define LINGER_TRIES 25
+
+static void linger(const struct disk_raw *r)
+{
+	r->host->poll(r->host, NULL, 0, LINGER_MS);
+}
+
 /* Who has it open is sought, for the hint: an OFD lock belongs to no process, and is reported with pid -1. */
 static int lock_image(struct disk_raw *r, const char *path, bool ro, struct tvmm_error *err)
 {
-	struct flock fl = { .l_type = ro ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
-	int ret = r->host->fcntl(r->host, r->disk.fd, F_OFD_SETLK, (uintptr_t)&fl);
 	char comm[32] = "";
 	struct stat st;
 	pid_t pid = 0;
 
-	if (ret != -EAGAIN && ret != -EACCES)
-		return 0; /* locked, or on a file system that has no locks */
+	for (unsigned i = 0; !pid && i < LINGER_TRIES; i++) {
+		struct flock fl = { .l_type = ro ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+		int ret = r->host->fcntl(r->host, r->disk.fd, F_OFD_SETLK, (uintptr_t)&fl);
+
+		if (ret != -EAGAIN && ret != -EACCES)
+			return 0; /* locked, or on a file system that has no locks */
+		if (r->host->fstat(r->host, r->disk.fd, &st) == 0)
+			pid = holder_of(st.st_dev, st.st_ino, comm, sizeof(comm));
+		if (!pid)
+			linger(r);
+	}
 	err_set(err, TVMM_E_BUSY, EBUSY, path, "the disk image is in use");
-	if (r->host->fstat(r->host, r->disk.fd, &st) == 0)
-		pid = holder_of(st.st_dev, st.st_ino, comm, sizeof(comm));
 	if (pid)
 		err_hint(err, "process %d (%s) holds it; with ,ro on both sides it can be shared", (int)pid, comm);
 	else
@@ -329,8 +343,13 @@ static int refuse_formats(struct disk_raw *r, const char *path, struct tvmm_erro
 /* Opens a block device again, for ourselves alone: what the host has mounted must not be written behind its back. */
 static int claim_device(struct disk_raw *r, const char *path, struct tvmm_error *err)
 {
-	int fd = r->host->open(r->host, path, O_RDWR | O_EXCL | O_NOCTTY | O_NONBLOCK, 0);
+	int fd = -EBUSY;
 
+	for (unsigned i = 0; fd == -EBUSY && i < LINGER_TRIES; i++) {
+		if (i)
+			linger(r);
+		fd = r->host->open(r->host, path, O_RDWR | O_EXCL | O_NOCTTY | O_NONBLOCK, 0);
+	}
 	if (fd < 0) {
 		err_set(err, fd == -EBUSY ? TVMM_E_BUSY : TVMM_E_IO, -fd, path,
 			"the block device cannot be had for writing alone");

@@ -170,6 +170,30 @@ START_TEST(locks)
 }
 END_TEST
 
+static unsigned locked_for;
+
+static int linux_fcntl_but(const struct host *h, int fd, int cmd, uintptr_t arg)
+{
+	return cmd == F_OFD_SETLK && locked_for && locked_for-- ? -EAGAIN : host_linux()->fcntl(h, fd, cmd, arg);
+}
+
+/* What nobody has open any more is free in a moment. */
+START_TEST(lingers)
+{
+	struct test_host th;
+	struct disk *d;
+
+	image_new();
+	test_host_init(&th);
+	th.h.fcntl = linux_fcntl_but;
+	locked_for = 3;
+	ck_assert_int_eq(disk_raw_open(&d, &th.h, path, 0, NULL), 0);
+	ck_assert_uint_eq(th.calls[OP_POLL], 3);
+	d->ops->close(d);
+	image_free();
+}
+END_TEST
+
 /* Splits BUF into segments of 1, 2, 4 ... bytes and some empty ones. */
 static unsigned split(uint8_t *buf, size_t len, struct iovec *iov)
 {
@@ -490,6 +514,7 @@ int main(void)
 	tcase_add_test(tc, sizes);
 	tcase_add_loop_test(tc, formats, 0, 9);
 	tcase_add_test(tc, locks);
+	tcase_add_test(tc, lingers);
 	tcase_add_test(tc, pieces);
 	tcase_add_test(tc, direct);
 	tcase_add_test(tc, errors);
