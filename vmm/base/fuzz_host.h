@@ -23,7 +23,8 @@
 
 /* Descriptors that are there from the start. */
 enum { FUZZ_FD_FILE = 3, FUZZ_FD_IN = 4, FUZZ_FD_OUT = 5, FUZZ_FD_FREE = 6 };
-enum fuzz_fd_kind { FUZZ_NONE, FUZZ_EPOLL, FUZZ_BELL, FUZZ_FILE, FUZZ_IN, FUZZ_OUT };
+/* SOCK: a socket or timer of the target's own, readable when it is RUNG. */
+enum fuzz_fd_kind { FUZZ_NONE, FUZZ_EPOLL, FUZZ_BELL, FUZZ_FILE, FUZZ_IN, FUZZ_OUT, FUZZ_SOCK };
 
 struct fuzz_fd {
 	enum fuzz_fd_kind kind;
@@ -405,7 +406,7 @@ static inline void fuzz_host_init(struct fuzz_host *fh)
 /* What epoll would report of F. */
 static inline uint32_t fuzz_ready(const struct fuzz_host *fh, const struct fuzz_fd *f)
 {
-	bool in = f->kind == FUZZ_BELL ? f->rung : f->kind == FUZZ_IN && (fh->in_avail || fh->in_end);
+	bool in = f->kind == FUZZ_BELL || f->kind == FUZZ_SOCK ? f->rung : f->kind == FUZZ_IN && (fh->in_avail || fh->in_end);
 	bool out = f->kind == FUZZ_OUT && fh->out_room;
 
 	if (!f->src || (f->events & EPOLLET && f->seen))
