@@ -158,7 +158,7 @@ static int create_host_half(struct machine *m, const struct tvmm_config *cfg, st
 	int ret = open_boot_files(m, cfg, err);
 
 	if (!ret)
-		ret = machine_root_cmdline(m, cfg, err);
+		ret = machine_root_cmdline(&m->cmdline, cfg, m->profile.set[CONFIG_PROFILE_PLAIN_CPU].on, err);
 	if (!ret)
 		ret = machine_disks_open(m, cfg, err);
 	if (!ret)

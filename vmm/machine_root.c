@@ -89,29 +89,30 @@ int machine_root_initramfs(struct machine *m, const struct tvmm_config *cfg, str
 	return ret;
 }
 
-int machine_root_cmdline(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err)
+int machine_root_cmdline(struct cmdline *out, const struct tvmm_config *cfg, bool plain_cpu, struct tvmm_error *err)
 {
 	const char *user = cfg->append ? cfg->append : "";
 	char device[DEVICE_MAX];
+	const struct config_disk *root = root_disk(cfg, device);
 	int ret = 0;
 
-	cmdline_init(&m->cmdline);
+	cmdline_init(out);
 	if (!cfg->no_defaults) {
 		/* The serial port, for every kernel has its driver built in: its first line appears whatever is a module. */
 		if (!cmdline_has(user, "console"))
-			ret = cmdline_append(&m->cmdline, "console=ttyS0", err);
+			ret = cmdline_append(out, "console=ttyS0", err);
 		/* There is one serial port: do not look for more. */
 		if (!ret)
-			ret = cmdline_append(&m->cmdline, "8250.nr_uarts=1", err);
+			ret = cmdline_append(out, "8250.nr_uarts=1", err);
 		if (!ret && cfg->on_panic != CONFIG_PANIC_STAY && !cmdline_has(user, "panic"))
-			ret = cmdline_append(&m->cmdline, "panic=-1", err);
+			ret = cmdline_append(out, "panic=-1", err);
 		/* By the ACPI reset register; otherwise hardware-reduced kernels go through real mode to the reset vector. */
 		if (!ret && !cmdline_has(user, "reboot"))
-			ret = cmdline_append(&m->cmdline, "reboot=a", err);
-		if (!ret && m->profile.set[CONFIG_PROFILE_PLAIN_CPU].on && !cmdline_has(user, "clearcpuid"))
-			ret = cmdline_append(&m->cmdline, X86_PLAIN_LINUX, err);
-		if (!ret && root_disk(cfg, device) && !cmdline_has(user, "root") && !wants_initramfs(cfg))
-			ret = cmdline_appendf(&m->cmdline, err, "root=%s %s", device, root_disk(cfg, device)->ro ? "ro" : "rw");
+			ret = cmdline_append(out, "reboot=a", err);
+		if (!ret && plain_cpu && !cmdline_has(user, "clearcpuid"))
+			ret = cmdline_append(out, X86_PLAIN_LINUX, err);
+		if (!ret && root && !cmdline_has(user, "root") && !wants_initramfs(cfg))
+			ret = cmdline_appendf(out, err, "root=%s %s", device, root->ro ? "ro" : "rw");
 	}
-	return ret ? ret : cmdline_append(&m->cmdline, user, err);
+	return ret ? ret : cmdline_append(out, user, err);
 }

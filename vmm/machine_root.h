@@ -9,9 +9,9 @@
 
 /*
  * The kernel's command line: what makes a stock kernel speak and stop in the right way, then the user's words, so that
- * theirs win.  With no-defaults, theirs alone.
+ * theirs win.  With no-defaults, theirs alone.  PLAIN_CPU: it is not to use what a host that interprets it does not know.
  */
-int machine_root_cmdline(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err);
+int machine_root_cmdline(struct cmdline *out, const struct tvmm_config *cfg, bool plain_cpu, struct tvmm_error *err);
 
 /* m->initramfs, if one is wanted, and m->root_hint.  The kernel's file is open. */
 int machine_root_initramfs(struct machine *m, const struct tvmm_config *cfg, struct tvmm_error *err);
