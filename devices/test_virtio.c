@@ -116,6 +116,9 @@ START_TEST(features)
 	ck_assert_uint_eq(e.dev.driver_features, 0);
 	virtio_set_driver_features(&e.dev, 0, 0xffffffff);
 	ck_assert_uint_eq(virtio_driver_features(&e.dev, 0), 0xffffffff);
+	virtio_set_driver_features(&e.dev, 1, 0xffffffff);
+	virtio_set_driver_features(&e.dev, 1, 2); /* each window by itself, and whole */
+	ck_assert_uint_eq(e.dev.driver_features, 0x2ffffffff);
 	virtio_set_driver_features(&e.dev, 0, MY_FEATURE);
 	virtio_set_driver_features(&e.dev, 1, 1);
 	ck_assert_uint_eq(e.dev.driver_features, VIRTIO_F_VERSION_1 | MY_FEATURE);
@@ -176,6 +179,108 @@ START_TEST(config_write_of_a_class_without)
 	setup(&t, &e, &sync_class);
 	virtio_config_write(&e.dev, 0, "x", 1);
 	ck_assert_uint_eq(e.config[0], 1);
+	teardown(&t, &e);
+}
+END_TEST
+
+/* ---- a reset that takes its time ---------------------------------------------------------------------------------- */
+
+struct slow {
+	struct echo e;
+	bool done; /* nothing is in flight any more */
+	unsigned asked, limit_ms;
+};
+
+static bool slow_settle(struct virtio_dev *dev, unsigned limit_ms)
+{
+	struct slow *s = container_of(echo_of(dev), struct slow, e);
+
+	s->asked++;
+	s->limit_ms = limit_ms;
+	return s->done;
+}
+
+static const struct virtio_class slow_class = {
+	.name = "virtio-slow",
+	.device_id = 63,
+	.activate = echo_activate,
+	.reset = echo_reset,
+	.settle = slow_settle,
+	.notify = echo_notify,
+};
+
+/* Until nothing is in flight the driver sees its old status, and can do nothing but reset the device once more. */
+START_TEST(slow_reset)
+{
+	static struct td t;
+	static struct slow s;
+	uint8_t running = ACK | DRV | FOK | DOK;
+
+	memset(&s, 0, sizeof(s));
+	setup(&t, &s.e, &slow_class);
+	ck_assert(virtio_is_quiet(&s.e.dev));
+	td_start(&t, &s.e.dev, 0);
+	echo_once(&t, 0);
+	ck_assert(!virtio_is_quiet(&s.e.dev));
+	echo_once(&t, 1);
+	ck_assert_uint_eq(s.asked, 0);
+
+	t.resets = 0;
+	virtio_set_status(&s.e.dev, 0);
+	ck_assert_uint_eq(s.asked, 1);
+	ck_assert_uint_gt(s.limit_ms, 0);
+	ck_assert_uint_eq(virtio_status(&s.e.dev), running);
+	ck_assert_uint_eq(s.asked, 2);
+	ck_assert_uint_eq(s.limit_ms, 0); /* who reads does not wait */
+	ck_assert(!virtio_is_quiet(&s.e.dev));
+	ck_assert_uint_eq(s.limit_ms, 0);
+	virtio_set_status(&s.e.dev, running);
+	td_kick(&t, 0);
+	virtio_set_status(&s.e.dev, 0);
+	ck_assert_uint_gt(s.limit_ms, 0);
+	ck_assert_uint_eq(s.asked, 4);
+	ck_assert_uint_eq(s.e.activated, 1);
+	ck_assert_uint_eq(s.e.reset, 1);
+	ck_assert_uint_eq(s.e.served, 2);
+	ck_assert_uint_eq(t.resets, 0);
+
+	s.done = true;
+	if (_i == 0)
+		ck_assert(virtio_is_quiet(&s.e.dev));
+	else if (_i == 1)
+		virtio_set_status(&s.e.dev, 0);
+	ck_assert_uint_eq(virtio_status(&s.e.dev), 0);
+	ck_assert(virtio_is_quiet(&s.e.dev));
+	ck_assert_uint_eq(s.asked, 5);
+	ck_assert_uint_eq(t.resets, 1);
+	td_start(&t, &s.e.dev, 0);
+	echo_once(&t, 0);
+	teardown(&t, &s.e);
+}
+END_TEST
+
+static pthread_t activated_on;
+
+static void note_thread(struct virtio_dev *dev)
+{
+	activated_on = pthread_self();
+}
+
+/* The owner of the queues sets them going: the loop, or who wrote the status. */
+START_TEST(on_owners_thread)
+{
+	static const struct virtio_class on_loop = { .name = "virtio-loop", .device_id = 63, .activate = note_thread,
+						     .notify = echo_notify };
+	static const struct virtio_class on_vcpu = { .name = "virtio-vcpu", .device_id = 63, .activate = note_thread,
+						     .notify = echo_notify, .sync_notify = true };
+	static struct td t;
+	static struct echo e;
+
+	setup(&t, &e, _i ? &on_vcpu : &on_loop);
+	e.running = true; /* nobody else says so */
+	ck_assert_int_eq(evloop_start(&t.loop, "loop", NULL), 0);
+	td_start(&t, &e.dev, 0);
+	ck_assert_int_eq(!!pthread_equal(activated_on, pthread_self()), _i);
 	teardown(&t, &e);
 }
 END_TEST
@@ -272,6 +377,8 @@ int main(void)
 	tcase_add_test(tc, features);
 	tcase_add_test(tc, config);
 	tcase_add_test(tc, config_write_of_a_class_without);
+	tcase_add_loop_test(tc, slow_reset, 0, 3);
+	tcase_add_loop_test(tc, on_owners_thread, 0, 2);
 	tcase_add_loop_test(tc, reset_storm, 0, 2);
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(s, tc);
