@@ -323,12 +323,12 @@ void virtio_signal(struct virtio_dev *dev, unsigned q)
 		dev->transport->queue_irq(dev, q);
 }
 
-/* ---- device configuration ----------------------------------------------------------------------------------------- */
-
 void virtio_again(struct virtio_dev *dev, unsigned q)
 {
 	dev->transport->again(dev, q);
 }
+
+/* ---- device configuration ----------------------------------------------------------------------------------------- */
 
 void virtio_config_changed_locked(struct virtio_dev *dev)
 {
