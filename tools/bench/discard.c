@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * bench_discard.c - "bench-discard [MIB [ROUNDS [RANGES]]]": how fast the device side gives memory back, beside plain madvise().
+ * discard.c - "bench-discard [MIB [ROUNDS [RANGES]]]": how fast the device side gives memory back, beside plain madvise().
  *
  * Memory is made present in pages of 4 KiB, then as huge pages; each round gives all of it back once in every way, one
  * after the other, in buffers of 256 page numbers as Linux's balloon driver sends them.  Prints medians of the rounds and
