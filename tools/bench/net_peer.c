@@ -6,6 +6,7 @@
  *	net_peer ADDRESS send|get N SECONDS  N TCP streams to it, or from it: "NAME bytes per second"
  *	net_peer ADDRESS ask SECONDS         one byte there and back: requests per second; us that half of them took, and 99 of 100
  *	net_peer ADDRESS small SECONDS       datagrams of 64 bytes: how many arrived per second
+ *	net_peer ADDRESS drip SECONDS        the same, 800 a second whatever becomes of them: how many were taken per second
  *
  * Prints "begin" and "end FIGURE..." on lines of their own, between which whoever looks on counts.
  */
@@ -237,6 +238,23 @@ static void small(const char *address, double seconds)
 	end((double)(now_there - before) / (now() - start));
 }
 
+/* More than a limit lets through, at little cost. */
+static void drip(const char *address, double seconds)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	int fd = to(address, SOCK_DGRAM);
+	double start, t;
+	unsigned n = 0;
+
+	begin();
+	for (start = t = now(); t < start + seconds; t = now()) {
+		for (unsigned i = 0; i < 8; i++)
+			n += send(fd, buf, 64, MSG_DONTWAIT) == 64;
+		nanosleep(&pause, NULL);
+	}
+	end(n / (t - start));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && !strcmp(argv[1], "serve"))
@@ -247,6 +265,8 @@ int main(int argc, char **argv)
 		ask(argv[1], atof(argv[3]));
 	else if (argc == 4 && !strcmp(argv[2], "small"))
 		small(argv[1], atof(argv[3]));
+	else if (argc == 4 && !strcmp(argv[2], "drip"))
+		drip(argv[1], atof(argv[3]));
 	else
 		return 2;
 	return 0;
