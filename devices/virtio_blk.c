@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include "bits.h"
+#include "evtimer.h"
 #include "segs.h"
 #include "virtio_blk_config.h"
 
@@ -294,10 +295,9 @@ static uint64_t now_if_limited(const struct virtio_blk *b)
 /* Must queue Q wait for its allowance?  Then the timer will tell. */
 static bool must_wait(struct virtio_blk *b, unsigned q, uint64_t now)
 {
-	const struct host *h = b->dev.loop->host;
 	uint64_t wait = b->timer.fd >= 0 ? ratelimit_wait(&b->limit, now) : 0;
 
-	if (!wait || h->timerfd_set(h, b->timer.fd, now + wait, 0) < 0)
+	if (!wait || evtimer_set(&b->timer, b->dev.loop, now + wait) < 0)
 		return false;
 	b->limited |= BIT(q);
 	return true;
@@ -364,10 +364,8 @@ static uint64_t now_ns(const struct virtio_blk *b)
 /* Leaves notifications of queue Q off for WAIT.  False: there is no timer to rely on. */
 static bool look_later(struct virtio_blk *b, unsigned q, uint64_t now, uint64_t wait)
 {
-	const struct host *h = b->dev.loop->host;
-
 	if (!b->look_ns || now + wait < b->look_ns) {
-		if (h->timerfd_set(h, b->look.fd, now + wait, 0) < 0)
+		if (evtimer_set(&b->look, b->dev.loop, now + wait) < 0)
 			return false;
 		b->look_ns = now + wait;
 	}
@@ -453,12 +451,9 @@ static void blk_notify(struct virtio_dev *dev, unsigned q)
 static void limit_over(struct evsource *src, uint32_t events)
 {
 	struct virtio_blk *b = container_of(src, struct virtio_blk, timer);
-	const struct host *h = b->dev.loop->host;
 	uint32_t queues = b->limited;
-	uint64_t n;
-	struct iovec iov = { &n, sizeof(n) };
 
-	h->readv(h, src->fd, &iov, 1);
+	evtimer_take(src, b->dev.loop);
 	b->limited = 0;
 	for (; queues; queues &= queues - 1)
 		blk_work(b, (unsigned)__builtin_ctz(queues));
@@ -519,38 +514,13 @@ static const struct virtio_class blk_class = {
 	.config_read = virtio_blk_config_read,
 };
 
-static int make_timer(struct evsource *src, struct evloop *loop, uint32_t events, void (*ready)(struct evsource *, uint32_t),
-		      struct tvmm_error *err)
-{
-	int fd = loop->host->timerfd(loop->host), ret;
-
-	if (fd < 0)
-		return err_set(err, TVMM_E_HOST, -fd, NULL, "cannot create a timer");
-	*src = (struct evsource){ .fd = fd, .events = events, .ready = ready };
-	ret = evloop_add(loop, src, err);
-	if (ret) {
-		loop->host->close(loop->host, fd);
-		src->fd = -1;
-	}
-	return ret;
-}
-
-static void drop_timer(struct evsource *src, struct evloop *loop)
-{
-	if (src->fd < 0)
-		return;
-	evloop_del(loop, src);
-	loop->host->close(loop->host, src->fd);
-	src->fd = -1;
-}
-
 static int make_timers(struct virtio_blk *b, struct evloop *loop, bool batches, struct tvmm_error *err)
 {
 	b->timer.fd = b->look.fd = -1;
 	if (ratelimit_is_set(&b->limit))
-		return make_timer(&b->timer, loop, EPOLLIN, limit_over, err);
+		return evtimer_init(&b->timer, loop, EPOLLIN, limit_over, err);
 	/* At its edge: it is set anew each time, and never read. */
-	return b->engine && batches ? make_timer(&b->look, loop, EPOLLIN | EPOLLET, look_ready, err) : 0;
+	return b->engine && batches ? evtimer_init(&b->look, loop, EPOLLIN | EPOLLET, look_ready, err) : 0;
 }
 
 int virtio_blk_init(struct virtio_blk *b, const char *name, struct disk *disk, const struct virtio_blk_opts *o,
@@ -589,8 +559,8 @@ void virtio_blk_fini(struct virtio_blk *b)
 		virtio_set_status(&b->dev, 0);
 	while (!virtio_is_quiet(&b->dev));
 	virtio_fini(&b->dev);
-	drop_timer(&b->timer, b->dev.loop);
-	drop_timer(&b->look, b->dev.loop);
+	evtimer_fini(&b->timer, b->dev.loop);
+	evtimer_fini(&b->look, b->dev.loop);
 	free(b->slots);
 	b->slots = NULL;
 }

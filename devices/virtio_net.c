@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include "bits.h"
+#include "evtimer.h"
 #include "segs.h"
 #include "virtio_net_rx.h"
 
@@ -52,7 +53,7 @@ bool net_limited(struct virtio_net *v, unsigned q, uint64_t *now)
 	*now = h->now_ns(h);
 	wait = ratelimit_wait(&v->limit[q & 1], *now);
 	if (wait)
-		h->timerfd_set(h, v->timer.fd, *now + wait, 0);
+		evtimer_set(&v->timer, v->dev.loop, *now + wait);
 	return wait;
 }
 
@@ -60,28 +61,18 @@ bool net_limited(struct virtio_net *v, unsigned q, uint64_t *now)
 static void timer_ready(struct evsource *src, uint32_t events)
 {
 	struct virtio_net *v = container_of(src, struct virtio_net, timer);
-	const struct host *h = v->dev.loop->host;
-	uint64_t n;
 
-	h->readv(h, src->fd, &(struct iovec){ &n, sizeof(n) }, 1);
+	evtimer_take(src, v->dev.loop);
 	for (unsigned q = 0; q < 2 * v->pairs; q++)
 		virtio_notify(&v->dev, q);
 }
 
 int virtio_net_limit(struct virtio_net *v, uint64_t bytes_per_s, uint64_t packets_per_s, uint64_t burst_ns, struct tvmm_error *err)
 {
-	const struct host *h = v->dev.loop->host;
-	int fd = h->timerfd(h), ret;
+	int ret = evtimer_init(&v->timer, v->dev.loop, EPOLLIN, timer_ready, err);
 
-	if (fd < 0)
-		return err_set(err, TVMM_E_HOST, -fd, v->dev.name, "cannot make a timer");
-	v->timer = (struct evsource){ .fd = fd, .events = EPOLLIN, .ready = timer_ready };
-	ret = evloop_add(v->dev.loop, &v->timer, err);
-	if (ret) {
-		h->close(h, fd);
-		v->timer.fd = -1;
+	if (ret)
 		return ret;
-	}
 	for (unsigned i = 0; i < 2; i++)
 		ratelimit_init(&v->limit[i], bytes_per_s, packets_per_s, burst_ns);
 	return 0;
@@ -336,10 +327,7 @@ void virtio_net_fini(struct virtio_net *v)
 	if (!v->rx)
 		return;
 	virtio_fini(&v->dev);
-	if (v->timer.fd >= 0) {
-		evloop_del(v->dev.loop, &v->timer);
-		v->dev.loop->host->close(v->dev.loop->host, v->timer.fd);
-	}
+	evtimer_fini(&v->timer, v->dev.loop);
 	v->nif->ready = NULL;
 	v->nif->link = NULL;
 	v->nif->user = NULL;

@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include "bits.h"
 #include "control_calls.h"
-#include "evloop.h"
+#include "evtimer.h"
 #include "holder.h"
 #include "unix_listen.h"
 
@@ -228,7 +228,7 @@ static void listener_ready(struct evsource *src, uint32_t events)
 		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS) {
 			/* It would be ready again at once: look again later. */
 			evloop_mod(&c->loop, src, 0);
-			c->host->timerfd_set(c->host, c->retry.fd, c->host->now_ns(c->host) + RETRY_NS, 0);
+			evtimer_set(&c->retry, &c->loop, c->host->now_ns(c->host) + RETRY_NS);
 		}
 		if (fd < 0)
 			return;
@@ -239,10 +239,8 @@ static void listener_ready(struct evsource *src, uint32_t events)
 static void retry_ready(struct evsource *src, uint32_t events)
 {
 	struct control *c = container_of(src, struct control, retry);
-	uint64_t n;
-	struct iovec iov = { &n, sizeof(n) };
 
-	c->host->readv(c->host, src->fd, &iov, 1);
+	evtimer_take(src, &c->loop);
 	evloop_mod(&c->loop, &c->listener, EPOLLIN);
 }
 
@@ -377,19 +375,15 @@ static int listen_at(struct control *c, struct tvmm_error *err)
 
 static int set_up_loop(struct control *c, struct tvmm_error *err)
 {
-	int fd, ret = evloop_init(&c->loop, c->host, err);
+	int ret = evloop_init(&c->loop, c->host, err);
 
 	if (ret)
 		return ret;
 	c->loop_ok = true;
 	c->loop.failed = loop_failed;
 	c->loop.failed_arg = c;
-	fd = c->host->timerfd(c->host);
-	if (fd < 0)
-		return err_set(err, TVMM_E_HOST, -fd, NULL, "cannot create a timer");
-	c->retry = (struct evsource){ .fd = fd, .events = EPOLLIN, .ready = retry_ready };
 	c->end = (struct evsource){ .fd = tvmm_vm_fd(c->vm), .events = EPOLLIN, .ready = end_ready };
-	ret = evloop_add(&c->loop, &c->retry, err);
+	ret = evtimer_init(&c->retry, &c->loop, EPOLLIN, retry_ready, err);
 	if (!ret)
 		ret = evloop_add(&c->loop, &c->end, err);
 	if (!ret)
@@ -450,11 +444,10 @@ void control_destroy(struct control *c)
 	if (c->loop_ok) {
 		evloop_call(&c->loop, finish_on_loop, c);
 		evloop_stop(&c->loop);
+		evtimer_fini(&c->retry, &c->loop);
 		evloop_fini(&c->loop);
 	}
 	if (c->listener.fd >= 0)
 		h->close(h, c->listener.fd);
-	if (c->retry.fd >= 0)
-		h->close(h, c->retry.fd);
 	free(c);
 }

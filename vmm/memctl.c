@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include "bits.h"
+#include "evtimer.h"
 #include "smaps.h"
 
 #define STATS_AGE_NS UINT64_C(500000000)
@@ -23,15 +24,7 @@ static void want_tick(struct discard *d, void *arg)
 {
 	struct memctl *c = arg;
 
-	c->host->timerfd_set(c->host, c->tick.fd, c->host->now_ns(c->host) + DISCARD_TICK_NS, 0);
-}
-
-static void drain_timer(const struct host *h, int fd)
-{
-	uint64_t n;
-	struct iovec iov = { &n, sizeof(n) };
-
-	h->readv(h, fd, &iov, 1);
+	evtimer_set(&c->tick, c->loop, c->host->now_ns(c->host) + DISCARD_TICK_NS);
 }
 
 static void tick_ready(struct evsource *src, uint32_t events)
@@ -39,11 +32,10 @@ static void tick_ready(struct evsource *src, uint32_t events)
 	struct memctl *c = container_of(src, struct memctl, tick);
 	enum discard_next next;
 
-	drain_timer(c->host, src->fd);
+	evtimer_take(src, c->loop);
 	next = discard_tick(&c->discard);
 	if (next != DISCARD_DONE)
-		c->host->timerfd_set(c->host, src->fd,
-				     c->host->now_ns(c->host) + (next == DISCARD_NOW ? 1 : DISCARD_TICK_NS), 0);
+		evtimer_set(src, c->loop, c->host->now_ns(c->host) + (next == DISCARD_NOW ? 1 : DISCARD_TICK_NS));
 }
 
 /* ---- the guest's balloon ------------------------------------------------------------------------------------------ */
@@ -152,20 +144,20 @@ static void decide(struct memctl *c)
 	c->last_sample = s;
 	c->decided_ns = c->host->now_ns(c->host);
 	c->decided = true;
-	c->host->timerfd_set(c->host, c->clock.fd, c->decided_ns + d.wait_ms * UINT64_C(1000000), 0);
+	evtimer_set(&c->clock, c->loop, c->decided_ns + d.wait_ms * UINT64_C(1000000));
 }
 
 static void clock_ready(struct evsource *src, uint32_t events)
 {
 	struct memctl *c = container_of(src, struct memctl, clock);
 
-	drain_timer(c->host, src->fd);
+	evtimer_take(src, c->loop);
 	if (c->mode != CONFIG_RECLAIM_AUTO || c->fixed)
 		return;
 	/* First the guest is asked: what it said half a second ago is of another time, where memory comes and goes by turns. */
 	c->asked = !c->asked && c->balloon && virtio_balloon_ask_stats(c->balloon);
 	if (c->asked)
-		c->host->timerfd_set(c->host, c->clock.fd, c->host->now_ns(c->host) + ANSWER_NS, 0);
+		evtimer_set(&c->clock, c->loop, c->host->now_ns(c->host) + ANSWER_NS);
 	else
 		decide(c);
 }
@@ -173,7 +165,7 @@ static void clock_ready(struct evsource *src, uint32_t events)
 void memctl_start(struct memctl *c)
 {
 	if (c->mode == CONFIG_RECLAIM_AUTO && !c->fixed)
-		c->host->timerfd_set(c->host, c->clock.fd, c->host->now_ns(c->host) + UINT64_C(1000000000), 0);
+		evtimer_set(&c->clock, c->loop, c->host->now_ns(c->host) + UINT64_C(1000000000));
 }
 
 /* ---- calls from other threads ------------------------------------------------------------------------------------- */
@@ -320,32 +312,6 @@ void memctl_read(struct memctl *c, struct tvmm_memory *out)
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */
 
-static int open_timer(struct memctl *c, struct evsource *src, void (*ready)(struct evsource *, uint32_t),
-		      struct tvmm_error *err)
-{
-	int fd = c->host->timerfd(c->host), ret;
-
-	*src = (struct evsource){ .fd = -1 };
-	if (fd < 0)
-		return err_set(err, TVMM_E_HOST, -fd, NULL, "cannot create a timer");
-	*src = (struct evsource){ .fd = fd, .events = EPOLLIN, .ready = ready };
-	ret = evloop_add(c->loop, src, err);
-	if (ret) {
-		c->host->close(c->host, fd);
-		src->fd = -1;
-	}
-	return ret;
-}
-
-static void close_timer(struct memctl *c, struct evsource *src)
-{
-	if (src->fd < 0)
-		return;
-	evloop_del(c->loop, src);
-	c->host->close(c->host, src->fd);
-	src->fd = -1;
-}
-
 /* What a guest keeps when the user named no minimum: a quarter, at least 128 MiB. */
 static uint64_t default_min(uint64_t configured)
 {
@@ -368,12 +334,12 @@ int memctl_init(struct memctl *c, const struct tvmm_config *cfg, const struct gm
 	c->ok = true;
 	c->smaps = c->host->open(c->host, "/proc/self/smaps", O_RDONLY, 0);
 	if (memctl_wants_balloon(c)) {
-		ret = open_timer(c, &c->tick, tick_ready, err);
+		ret = evtimer_init(&c->tick, c->loop, EPOLLIN, tick_ready, err);
 		discard_on_wait(&c->discard, want_tick, c);
 	}
 	if (!ret && c->mode == CONFIG_RECLAIM_AUTO) {
 		pressure_open(&c->pressure, c->host, "");
-		ret = open_timer(c, &c->clock, clock_ready, err);
+		ret = evtimer_init(&c->clock, c->loop, EPOLLIN, clock_ready, err);
 	}
 	if (ret)
 		memctl_fini(c);
@@ -384,8 +350,8 @@ void memctl_fini(struct memctl *c)
 {
 	if (!c->ok)
 		return;
-	close_timer(c, &c->clock);
-	close_timer(c, &c->tick);
+	evtimer_fini(&c->clock, c->loop);
+	evtimer_fini(&c->tick, c->loop);
 	pressure_close(&c->pressure);
 	if (c->smaps >= 0)
 		c->host->close(c->host, c->smaps);
