@@ -123,17 +123,29 @@ static inline void teardown(struct td *t, struct echo *e)
 	td_fini(t);
 }
 
-static inline void echo_once(struct td *t, unsigned q)
+/* Offers TEXT and as much room for its echo, which is at *ROOM if that is asked for.  Returns the request's head. */
+static inline int echo_offer(struct td *t, unsigned q, const char *text, struct gpa *room)
 {
-	struct td_seg s[2] = { td_out(t, "abc", 3), td_in(t, 3) };
-	uint32_t len;
+	uint32_t len = (uint32_t)strlen(text);
+	struct td_seg s[2] = { td_out(t, text, len), td_in(t, len) };
 	int head = td_offer(t, &t->ring[q], s, 2);
 
 	ck_assert_int_ge(head, 0);
+	if (room)
+		*room = s[1].addr;
+	return head;
+}
+
+static inline void echo_once(struct td *t, unsigned q)
+{
+	struct gpa room;
+	int head = echo_offer(t, q, "abc", &room);
+	uint32_t len;
+
 	td_kick(t, q);
 	ck_assert_int_eq(td_take_used(t, &t->ring[q], &len), head);
 	ck_assert_uint_eq(len, 3);
-	ck_assert_mem_eq(td_ptr(t, s[1].addr), "abc", 3);
+	ck_assert_mem_eq(td_ptr(t, room), "abc", 3);
 }
 
 #endif

@@ -342,12 +342,8 @@ START_TEST(reset_storm)
 
 	setup(&t, &e, _i ? &sync_class : &echo_class);
 	td_setup(&t, &e.dev, 0);
-	for (unsigned q = 0; q < 2; q++) { /* chains that are there after each reset, to work on */
-		struct td_seg seg[2] = { td_out(&t, "abcd", 4), td_in(&t, 4) };
-
-		for (unsigned i = 0; i < 4; i++)
-			td_offer(&t, &t.ring[q], seg, 2);
-	}
+	for (unsigned i = 0; i < 8; i++) /* chains that are there after each reset, to work on */
+		echo_offer(&t, i & 1, "abcd", NULL);
 	ck_assert_int_eq(evloop_start(&t.loop, "loop", NULL), 0);
 	for (unsigned i = 0; i < 2; i++) {
 		pthread_create(&th[i], NULL, storm_kick, &s[0]);

@@ -98,16 +98,13 @@ START_TEST(broken_device)
 {
 	static struct td t;
 	static struct echo e;
-	struct td_seg s[2];
 
 	setup(&t, &e, _i ? &sync_class : &echo_class);
 	td_start(&t, &e.dev, 0);
-	s[0] = td_out(&t, "ab\xff", 3);
-	s[1] = td_in(&t, 3);
-	td_offer(&t, &t.ring[0], s, 2);
+	echo_offer(&t, 0, "ab\xff", NULL);
 	td_kick(&t, 0);
 	ck_assert_ptr_nonnull(strstr(t.last_log, "echo 0: byte 2 is not to be echoed"));
-	td_offer(&t, &t.ring[1], s, 2);
+	echo_offer(&t, 1, "abc", NULL);
 	td_kick(&t, 0);
 	td_kick(&t, 1); /* all of it stands still */
 	ck_assert_uint_eq(t.log.guest_faults, 1);
@@ -124,13 +121,10 @@ START_TEST(broken_again)
 {
 	static struct td t;
 	static struct echo e;
-	struct td_seg s[2];
 
 	setup(&t, &e, _i ? &sync_class : &echo_class);
 	td_setup(&t, &e.dev, 0);
-	s[0] = td_out(&t, "\xff", 1);
-	s[1] = td_in(&t, 1);
-	td_offer(&t, &t.ring[0], s, 2);
+	echo_offer(&t, 0, "\xff", NULL);
 	virtio_set_status(&e.dev, ACK | DRV | FOK | DOK);
 	ck_assert_uint_eq(e.notified[0], 1);
 	ck_assert_uint_eq(e.notified[1], 0);
@@ -140,7 +134,7 @@ START_TEST(broken_again)
 	td_publish(&t, &t.ring[0], 99);
 	td_kick(&t, 0);
 	ck_assert_uint_eq(t.log.guest_faults, 2);
-	td_offer(&t, &t.ring[1], s, 2);
+	echo_offer(&t, 1, "\xff", NULL);
 	td_kick(&t, 1);
 	ck_assert_uint_eq(t.log.guest_faults, 3);
 	ck_assert(e.dev.queue[0].vq.broken && e.dev.queue[1].vq.broken);
@@ -219,15 +213,12 @@ START_TEST(broken_with_one_queue)
 {
 	static struct td t;
 	static struct echo e;
-	struct td_seg s[2];
 
 	setup(&t, &e, _i ? &sync_class : &echo_class);
 	td_setup(&t, &e.dev, 0);
 	e.dev.queue[1].enabled = false;
 	virtio_set_status(&e.dev, ACK | DRV | FOK | DOK);
-	s[0] = td_out(&t, "\xff", 1);
-	s[1] = td_in(&t, 1);
-	td_offer(&t, &t.ring[0], s, 2);
+	echo_offer(&t, 0, "\xff", NULL);
 	td_kick(&t, 0);
 	td_kick(&t, 1);
 	ck_assert_uint_eq(e.notified[1], 0);
