@@ -5,7 +5,6 @@
  *
  * Tests run twice: with io_uring (where this machine allows it) and with a host that refuses it.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
@@ -457,36 +456,25 @@ START_TEST(flush_fails)
 }
 END_TEST
 
-static unsigned count_dir(const char *path)
-{
-	DIR *d = opendir(path);
-	unsigned n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n;
-}
-
 START_TEST(leaves_nothing)
 {
 	struct op *o = calloc(4, sizeof(*o));
-	unsigned fds = count_dir("/proc/self/fd"), threads = count_dir("/proc/self/task");
+	unsigned fds = count_fds(), threads = count_threads();
 
 	for (unsigned round = 0; round < 10; round++) {
 		struct rig *r = rig_new(_i);
-		unsigned open_fds = count_dir("/proc/self/fd");
+		unsigned open_fds = count_fds();
 
 		ck_assert(_i == URING || !r->e.has_uring);
 		for (unsigned i = 0; i < 4; i++)
 			submit(r, &o[i], DISK_READ, i);
 		disk_kick(&r->e);
 		wait_for(r, o, 4);
-		ck_assert_uint_eq(count_dir("/proc/self/fd"), open_fds); /* all were there before the guest is */
+		ck_assert_uint_eq(count_fds(), open_fds); /* all were there before the guest is */
 		rig_free(r);
 	}
-	ck_assert_uint_eq(count_dir("/proc/self/fd"), fds);
-	ck_assert_uint_eq(count_dir("/proc/self/task"), threads);
+	ck_assert_uint_eq(count_fds(), fds);
+	ck_assert_uint_eq(count_threads(), threads);
 	free(o);
 }
 END_TEST

@@ -9,7 +9,6 @@
  * be stopped, within a bound; and no descriptor, thread or mapping may be left, nor memory (the build has
  * AddressSanitizer).  Needs /dev/kvm; speaks TAP.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
@@ -28,6 +27,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include "bits.h"
+#include "test.h"
 #include "tinyvmm.h"
 #include "vm.h"
 
@@ -203,21 +203,9 @@ struct census {
 	long mapped;
 };
 
-static unsigned count_dir(const char *path)
-{
-	DIR *d = opendir(path);
-	unsigned n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n;
-}
-
 static struct census take_census(void)
 {
-	return (struct census){ count_dir("/proc/self/fd"), count_dir("/proc/self/task"), mapped };
+	return (struct census){ count_fds(), count_threads(), mapped };
 }
 
 /* A file that could not be removed is no leak, and would be in the next machine's way. */

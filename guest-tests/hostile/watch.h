@@ -8,24 +8,13 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <string.h>
+#include "harness.h"
 
 struct watch { unsigned fds, threads; unsigned long rss_kib; };
 
-static inline unsigned watch_entries(const char *path)
-{
-	DIR *d = opendir(path);
-	unsigned n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n;
-}
-
 static inline struct watch watch_now(void)
 {
-	struct watch w = { watch_entries("/proc/self/fd"), watch_entries("/proc/self/task"), 0 };
+	struct watch w = { count_entries("/proc/self/fd"), count_entries("/proc/self/task"), 0 };
 	FILE *f = fopen("/proc/self/status", "re");
 	char line[128];
 

@@ -10,10 +10,10 @@
 #include <dirent.h>
 #include <stdlib.h>
 
-/* Entries of this process's folder of descriptors: compared before and after, for those that were left open. */
-static inline unsigned count_fds(void)
+/* Entries of a folder, the two that each has included. */
+static inline unsigned count_dir(const char *path)
 {
-	DIR *d = opendir("/proc/self/fd");
+	DIR *d = opendir(path);
 	unsigned n = 0;
 
 	while (d && readdir(d))
@@ -21,6 +21,17 @@ static inline unsigned count_fds(void)
 	if (d)
 		closedir(d);
 	return n;
+}
+
+/* This process's descriptors and threads: compared before and after, for those that were left. */
+static inline unsigned count_fds(void)
+{
+	return count_dir("/proc/self/fd");
+}
+
+static inline unsigned count_threads(void)
+{
+	return count_dir("/proc/self/task");
 }
 
 static inline int test_run(Suite *s)
