@@ -194,17 +194,10 @@ static int start(struct probe *p, struct tvmm_error *err)
 /* True if it is done within MS. */
 static bool wait_ms(struct probe *p, unsigned ms)
 {
-	struct timespec until;
+	struct timespec until = thread_deadline(ms);
 	int ret = 0;
 	bool done;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000L;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&p->lock);
 	while (!p->done && !ret)
 		ret = pthread_cond_timedwait(&p->changed, &p->lock, &until);
@@ -270,7 +263,6 @@ static void evaluate(struct measurement *m, struct probe *p)
 int probe_guest_run(struct measurement *m, const struct host *host, struct tvmm_error *err)
 {
 	struct probe *p = calloc(1, sizeof(*p));
-	pthread_condattr_t attr;
 	int ret;
 
 	*m = (struct measurement){ .ran = false };
@@ -278,10 +270,7 @@ int probe_guest_run(struct measurement *m, const struct host *host, struct tvmm_
 		return err_set(err, TVMM_E_MEMORY, ENOMEM, NULL, "out of memory");
 	p->vcpu.fd = p->kvm.dev_fd = p->kvm.vm_fd = -1;
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&p->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	thread_cond_init(&p->changed);
 
 	ret = build(p, host, err);
 	if (!ret)

@@ -50,7 +50,6 @@ static int open_control(struct tvmm_vm *vm, const struct tvmm_config *cfg, struc
 
 int vm_create_on(struct tvmm_vm **out, const struct tvmm_config *cfg, const struct host *host, struct tvmm_error *err)
 {
-	pthread_condattr_t attr;
 	struct tvmm_vm *vm;
 	int ret;
 
@@ -75,10 +74,7 @@ int vm_create_on(struct tvmm_vm **out, const struct tvmm_config *cfg, const stru
 		return ret;
 	}
 	pthread_mutex_init(&vm->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&vm->changed, &attr);
-	pthread_condattr_destroy(&attr);
+	thread_cond_init(&vm->changed);
 	pthread_mutex_init(&vm->figures_lock, NULL);
 	ret = open_control(vm, cfg, err);
 	if (ret) {
@@ -235,16 +231,9 @@ int tvmm_vm_disk_refresh(struct tvmm_vm *vm, unsigned index, struct tvmm_error *
 
 int tvmm_vm_wait(struct tvmm_vm *vm, int timeout_ms, struct tvmm_result *result)
 {
-	struct timespec until;
+	struct timespec until = thread_deadline((unsigned)MAX(timeout_ms, 0));
 	int ret = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000L;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_mutex_lock(&vm->lock);
 	while (vm->state != VM_ENDED && ret != ETIMEDOUT) {
 		if (timeout_ms < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * test_thread.c - what a new thread finds (its signals, its stack, its name), and that its maker keeps his own mask, also
- * where the host has no thread.
+ * test_thread.c - what a new thread finds (its signals, its stack, its name), that its maker keeps his own mask, also where
+ * the host has no thread, and when a wait ends.
  */
 #include <errno.h>
 #include <signal.h>
@@ -66,6 +66,32 @@ START_TEST(starts)
 }
 END_TEST
 
+/* A wait ends after its time, not before, and also where the second is nearly over. */
+START_TEST(deadline)
+{
+	pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t cond;
+
+	thread_cond_init(&cond);
+	for (unsigned i = 0; i < 20; i++) {
+		uint64_t begin = host_linux()->now_ns(host_linux()), until;
+		struct timespec at = thread_deadline(990);
+
+		ck_assert(at.tv_nsec >= 0 && at.tv_nsec < 1000000000);
+		until = (uint64_t)at.tv_sec * 1000000000 + (uint64_t)at.tv_nsec;
+		ck_assert_uint_ge(until, begin + 990000000);
+		ck_assert_uint_le(until, host_linux()->now_ns(host_linux()) + 990000000);
+		at = thread_deadline(5);
+		pthread_mutex_lock(&lock);
+		while (!pthread_cond_timedwait(&cond, &lock, &at))
+			;
+		pthread_mutex_unlock(&lock);
+		ck_assert_uint_ge(host_linux()->now_ns(host_linux()), begin + 5000000);
+	}
+	pthread_cond_destroy(&cond);
+}
+END_TEST
+
 static int none(const struct host *h, pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
 	return -EAGAIN;
@@ -87,7 +113,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { starts, none_to_be_had, NULL };
+	const TTest *const tests[] = { starts, none_to_be_had, deadline, NULL };
 
 	return test_main("thread", tests);
 }

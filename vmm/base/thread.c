@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * thread.c - starting a thread with its name, its stack and no signals (thread.h).  Any thread; keeps nothing.
+ * thread.c - starting a thread with its name, its stack and no signals, and waits by the monotonic clock (thread.h).  Any thread;
+ * keeps nothing.
  */
 #include "thread.h"
 
@@ -28,4 +29,28 @@ int thread_start(const struct host *h, pthread_t *thread, const char *name, size
 	snprintf(shown, sizeof(shown), "%.15s", name);
 	pthread_setname_np(*thread, shown);
 	return 0;
+}
+
+void thread_cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+struct timespec thread_deadline(unsigned ms)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += ms % 1000 * 1000000L;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	return until;
 }
