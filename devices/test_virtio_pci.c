@@ -222,16 +222,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("virtio_pci");
-	TCase *tc = tcase_create("virtio_pci");
+	const TTest *const tests[] = { discovery, slots, common_registers, feature_windows,
+				       queue_registers, device_config, NULL };
 
-	tcase_add_test(tc, discovery);
-	tcase_add_test(tc, slots);
-	tcase_add_test(tc, common_registers);
-	tcase_add_test(tc, feature_windows);
-	tcase_add_test(tc, queue_registers);
-	tcase_add_test(tc, device_config);
-	tcase_set_timeout(tc, 60);
-	suite_add_tcase(s, tc);
-	return test_run(s);
+	return test_main("virtio_pci", tests);
 }

@@ -165,12 +165,6 @@ END_TEST
 int main(void)
 {
 	const TTest *const tests[] = { litmus, random_rings, changing_rings, NULL };
-	Suite *s = suite_create("virtq-races");
-	TCase *tc = tcase_create("virtq-races");
 
-	for (unsigned i = 0; tests[i]; i++)
-		tcase_add_test(tc, tests[i]);
-	tcase_set_timeout(tc, 60);
-	suite_add_tcase(s, tc);
-	return test_run(s);
+	return test_main("virtq-races", tests);
 }

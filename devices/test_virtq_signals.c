@@ -124,12 +124,6 @@ int main(void)
 {
 	const TTest *const tests[] = { signal_by_flag, signal_by_event, signal_after_a_turn, notify_by_flag,
 				       notify_by_event, NULL };
-	Suite *s = suite_create("virtq-signals");
-	TCase *tc = tcase_create("virtq-signals");
 
-	for (unsigned i = 0; tests[i]; i++)
-		tcase_add_test(tc, tests[i]);
-	tcase_set_timeout(tc, 60);
-	suite_add_tcase(s, tc);
-	return test_run(s);
+	return test_main("virtq-signals", tests);
 }

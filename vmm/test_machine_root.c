@@ -134,13 +134,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("machine_root");
-	TCase *tc = tcase_create("machine_root");
+	const TTest *const tests[] = { defaults, root, bad_line, hints, NULL };
 
-	tcase_add_test(tc, defaults);
-	tcase_add_test(tc, root);
-	tcase_add_test(tc, bad_line);
-	tcase_add_test(tc, hints);
-	suite_add_tcase(s, tc);
-	return test_run(s);
+	return test_main("machine_root", tests);
 }
