@@ -163,6 +163,7 @@ static void start_uring(struct disk_engine *e)
 			disk_uring_fini(&e->uring);
 	}
 	e->has_uring = !ret;
+	e->no_uring = ret;
 	if (ret) {
 		e->uring_src.fd = -1;
 		log_line(e->log, TVMM_LOG_INFO, "disks: no io_uring (%s), threads do its work", strerror(-ret));

@@ -41,6 +41,7 @@ struct disk_engine {
 	bool at_work;               /* inside disk_kick() or disk_reap() */
 
 	bool has_uring;             /* else threads do its work */
+	int no_uring;               /* else, why: a negative errno */
 	struct disk_uring uring;
 	struct evsource uring_src;
 

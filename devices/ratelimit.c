@@ -3,6 +3,9 @@
  * ratelimit.c - token buckets, kept as moments in time (ratelimit.h).  Called by a queue's owner; pure.
  */
 #include "ratelimit.h"
+
+#include <stdio.h>
+
 #include "bits.h"
 
 #define NS 1000000000ull
@@ -15,6 +18,20 @@ static struct ratelimit_bucket bucket(uint64_t rate, uint64_t burst_ns)
 void ratelimit_init(struct ratelimit *rl, uint64_t bytes_per_s, uint64_t ops_per_s, uint64_t burst_ns)
 {
 	*rl = (struct ratelimit){ bucket(bytes_per_s, burst_ns), bucket(ops_per_s, burst_ns) };
+}
+
+void ratelimit_describe(const struct ratelimit *rl, const char *ops, char *buf, size_t len)
+{
+	uint64_t bytes = rl->bytes.rate, n = rl->ops.rate, burst = rl->ops.burst_ns / 1000000;
+
+	if (bytes && n)
+		snprintf(buf, len, ", at most %lu bytes/s and %lu %s/s (burst %lu ms)", bytes, n, ops, burst);
+	else if (bytes)
+		snprintf(buf, len, ", at most %lu bytes/s (burst %lu ms)", bytes, burst);
+	else if (n)
+		snprintf(buf, len, ", at most %lu %s/s (burst %lu ms)", n, ops, burst);
+	else
+		snprintf(buf, len, "%s", "");
 }
 
 bool ratelimit_is_set(const struct ratelimit *rl)

@@ -16,6 +16,7 @@
 #define TVMM_DEVICES_RATELIMIT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define RATELIMIT_BURST_NS   100000000ull    /* unless said otherwise */
@@ -35,6 +36,9 @@ struct ratelimit {
 
 /* Starts with a full burst.  A rate of 0 limits nothing; rates up to RATELIMIT_MAX, BURST_NS up to RATELIMIT_BURST_MAX. */
 void ratelimit_init(struct ratelimit *rl, uint64_t bytes_per_s, uint64_t ops_per_s, uint64_t burst_ns);
+
+/* ", at most 100 bytes/s ..." in BUF, OPS being what operations are called; nothing where there is no limit. */
+void ratelimit_describe(const struct ratelimit *rl, const char *ops, char *buf, size_t len);
 
 /* Does this limit anything at all? */
 bool ratelimit_is_set(const struct ratelimit *rl);

@@ -96,6 +96,26 @@ START_TEST(burst)
 }
 END_TEST
 
+START_TEST(described)
+{
+	struct ratelimit rl;
+	char buf[96];
+
+	ratelimit_init(&rl, 0, 0, 0);
+	ratelimit_describe(&rl, "requests", buf, sizeof(buf));
+	ck_assert_str_eq(buf, "");
+	ratelimit_init(&rl, 1 << 20, 0, 100000000);
+	ratelimit_describe(&rl, "requests", buf, sizeof(buf));
+	ck_assert_str_eq(buf, ", at most 1048576 bytes/s (burst 100 ms)");
+	ratelimit_init(&rl, 0, 7, 0);
+	ratelimit_describe(&rl, "packets", buf, sizeof(buf));
+	ck_assert_str_eq(buf, ", at most 7 packets/s (burst 0 ms)");
+	ratelimit_init(&rl, 1, RATELIMIT_MAX, RATELIMIT_BURST_MAX);
+	ratelimit_describe(&rl, "requests", buf, sizeof(buf));
+	ck_assert_str_eq(buf, ", at most 1 bytes/s and 1099511627776 requests/s (burst 10000 ms)");
+}
+END_TEST
+
 START_TEST(extremes)
 {
 	struct ratelimit rl;
@@ -122,7 +142,7 @@ END_TEST
 
 int main(void)
 {
-	const TTest *const tests[] = { no_limit, rate_holds, both_limits, burst, extremes, NULL };
+	const TTest *const tests[] = { no_limit, rate_holds, both_limits, burst, described, extremes, NULL };
 
 	return test_main("ratelimit", tests);
 }

@@ -15,6 +15,8 @@
 #include <sys/mman.h>
 #include "bits.h"
 #include "guest_boot.h"
+#include "machine_disks.h"
+#include "machine_nets.h"
 #include "x86_cpu.h"
 #include "x86_layout.h"
 
@@ -496,16 +498,11 @@ void guest_describe(const struct machine *m, char *buf, size_t len)
 	for (unsigned i = 0; i < PCI_MAX_FUNCS; i++)
 		if (m->pci.func[i])
 			more("pci       00:%02x.0 %s\n", i, m->pci.func[i]->name);
-	for (unsigned i = 0; i < m->n_disks; i++)
-		if (m->disk[i].server)
-			more("disk      %u: vhost-user, %u of its %u queue%s\n", i, m->disk[i].remote.dev.n_queues, m->disk[i].server->queues,
-			     m->disk[i].server->queues == 1 ? "" : "s");
-	for (unsigned i = 0; i < m->n_nets; i++) {
-		const struct machine_net *net = &m->net[i];
-
-		more("net       %u: %s, %s, %u queue pair%s, %02x:%02x:%02x:%02x:%02x:%02x\n", i, net->nif->kind,
-		     net->vhost ? "vhost-net" : "served here", net->nif->pairs, net->nif->pairs == 1 ? "" : "s", net->mac[0],
-		     net->mac[1], net->mac[2], net->mac[3], net->mac[4], net->mac[5]);
+	if ((size_t)n < len) {
+		machine_disks_describe(m, buf + n, len - (size_t)n);
+		n += (int)strlen(buf + n);
 	}
+	if ((size_t)n < len)
+		machine_nets_describe(m, buf + n, len - (size_t)n);
 #undef more
 }

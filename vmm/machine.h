@@ -53,6 +53,7 @@ struct machine_disk {
 	struct vhost_user *server; /* NULL: it is ours */
 	char name[16]; /* "disk 0" */
 	char serial[CONFIG_SERIAL_MAX + 1];
+	char shown[128]; /* the image's name and what was asked of it, for people */
 	struct ratelimit limit; /* as it starts */
 	struct virtio_blk blk;         /* one of these two */
 	struct vhost_user_blk remote;
@@ -67,6 +68,7 @@ static inline struct virtio_dev *machine_disk_dev(struct machine_disk *d)
 struct machine_net {
 	struct netif *nif;
 	struct vhost_net *vhost; /* NULL: packets go through us */
+	char why_here[80];       /* if so: " (the reason)", or nothing where there is no other way */
 	struct passt passt; /* of a "user" interface; else zeroed */
 	char name[16];      /* "net 0" */
 	uint8_t mac[6];
@@ -118,7 +120,7 @@ struct machine {
 	struct vsock_hub *vsock_hub; /* NULL: no vsock */
 	bool loop_ok, console_ok;
 	struct vcpu *vcpu;     /* the array; what is in it is the guest's half, but for the counters */
-	char description[8192]; /* what was built first, for people */
+	char description[16384]; /* what was built first, for people */
 
 	/* The guest's half. */
 	bool guest_ok;

@@ -17,6 +17,8 @@ static int open_disk(struct machine_disk *d, const struct host *host, const stru
 	if (c->format == CONFIG_DISK_VHOST_USER)
 		return vhost_user_open(&d->server, host, c->path, err);
 	ratelimit_init(&d->limit, c->bw, c->iops, c->burst_ns);
+	snprintf(d->shown, sizeof(d->shown), "%.80s%s%s%s", c->path, c->ro ? ", read-only" : "", c->direct ? ", direct" : "",
+		 !c->ephemeral ? "" : c->ephemeral_dir ? ", ephemeral in a folder" : ", ephemeral in memory");
 	snprintf(d->serial, sizeof(d->serial), "%s", c->serial);
 	return c->ephemeral ? disk_ephemeral_open(&d->disk, host, c->path, flags, c->ephemeral_dir, err) :
 			      disk_raw_open(&d->disk, host, c->path, flags, err);
@@ -58,6 +60,39 @@ int machine_disks_attach(struct machine *m, struct tvmm_error *err)
 		if (m->disk[i].server)
 			ret = vhost_user_attach(m->disk[i].server, &m->loop, &m->log, &m->mem, fd, err);
 	return ret;
+}
+
+/* Who does what has to wait for the host's storage, and if that is not io_uring, why. */
+static void describe_work(const struct machine *m, const struct machine_disk *d, char *buf, size_t len)
+{
+	int no_uring = m->disk_engine.no_uring;
+
+	if (d->disk->in_memory)
+		snprintf(buf, len, "in the host's memory");
+	else if (no_uring)
+		snprintf(buf, len, "by threads (io_uring: %s)", strerror(-no_uring));
+	else
+		snprintf(buf, len, "by %s", d->disk->fd < 0 ? "threads" : "io_uring");
+}
+
+void machine_disks_describe(const struct machine *m, char *buf, size_t len)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < m->n_disks && n < len; i++) {
+		const struct machine_disk *d = &m->disk[i];
+		char work[80], limit[96];
+
+		if (d->server) {
+			n += (size_t)snprintf(buf + n, len - n, "disk      %u: vhost-user, %u of its %u queue%s\n", i,
+					      d->remote.dev.n_queues, d->server->queues, d->server->queues == 1 ? "" : "s");
+			continue;
+		}
+		describe_work(m, d, work, sizeof(work));
+		ratelimit_describe(&d->limit, "requests", limit, sizeof(limit));
+		n += (size_t)snprintf(buf + n, len - n, "disk      %u: %s, %lu KiB, %u queue%s, %s%s\n", i, d->shown,
+				      d->disk->size >> 10, d->blk.dev.n_queues, d->blk.dev.n_queues == 1 ? "" : "s", work, limit);
+	}
 }
 
 void machine_disks_close(struct machine *m)

@@ -43,6 +43,8 @@ static int open_vhost(struct machine *m, struct machine_net *n, enum config_vhos
 	const struct netif_ops *ops = n->nif->ops;
 	int ret;
 
+	if (ops->lend && wanted == CONFIG_VHOST_OFF)
+		snprintf(n->why_here, sizeof(n->why_here), "%s", n->bandwidth || n->packets ? " (for its limit)" : " (vhost=off)");
 	if (wanted == CONFIG_VHOST_OFF || (!ops->lend && wanted == CONFIG_VHOST_AUTO))
 		return 0;
 	if (!ops->lend)
@@ -59,6 +61,8 @@ static int open_vhost(struct machine *m, struct machine_net *n, enum config_vhos
 	} else if (ret == -EACCES) {
 		err_hint(err, "as root: setfacl -m u:$USER:rw /dev/vhost-net; or leave vhost=on away");
 	}
+	if (ret && wanted == CONFIG_VHOST_AUTO)
+		snprintf(n->why_here, sizeof(n->why_here), " (vhost-net: %s)", strerror(-ret));
 	return wanted == CONFIG_VHOST_ON ? ret : 0;
 }
 
@@ -76,17 +80,38 @@ int machine_nets_open(struct machine *m, const struct tvmm_config *cfg, struct t
 		if (ret)
 			return ret;
 		m->n_nets++;
-		ret = open_vhost(m, n, cfg->nets[i].vhost, err);
-		if (ret)
-			return ret;
 		snprintf(n->name, sizeof(n->name), "net %u", i);
 		choose_mac(m, i, &cfg->nets[i], n->mac);
 		n->mtu = (uint16_t)cfg->nets[i].mtu;
 		n->bandwidth = cfg->nets[i].bandwidth;
 		n->packets = cfg->nets[i].packets;
 		n->burst_ns = cfg->nets[i].burst_ns;
+		ret = open_vhost(m, n, cfg->nets[i].vhost, err);
+		if (ret)
+			return ret;
 	}
 	return 0;
+}
+
+void machine_nets_describe(const struct machine *m, char *buf, size_t len)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < m->n_nets && n < len; i++) {
+		const struct machine_net *net = &m->net[i];
+		const uint8_t *mac = net->mac;
+		char limit[96], mtu[16] = "";
+		struct ratelimit rl;
+
+		ratelimit_init(&rl, net->bandwidth, net->packets, net->burst_ns);
+		ratelimit_describe(&rl, "packets", limit, sizeof(limit));
+		if (net->mtu)
+			snprintf(mtu, sizeof(mtu), ", MTU %u", net->mtu);
+		n += (size_t)snprintf(buf + n, len - n, "net       %u: %s, %s%s, %u queue pair%s, %02x:%02x:%02x:%02x:%02x:%02x%s%s\n", i,
+				      net->nif->kind, net->vhost ? "vhost-net" : "served here", net->vhost ? "" : net->why_here,
+				      net->nif->pairs, net->nif->pairs == 1 ? "" : "s", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5],
+				      mtu, limit);
+	}
 }
 
 void machine_nets_close(struct machine *m)
