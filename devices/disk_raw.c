@@ -24,7 +24,7 @@ struct disk_raw {
 	struct disk disk;
 	const struct host *host;
 	bool is_device;
-	bool no_try_read, no_try_write; /* the file system cannot do so without waiting; the loop's */
+	bool no_try;           /* the file system cannot read without waiting; the loop's */
 	uint8_t *bounce;       /* of a direct disk: for segments that are not aligned */
 	pthread_mutex_t lock;  /* guards what is in it */
 };
@@ -36,7 +36,8 @@ static struct disk_raw *to_raw(struct disk *d)
 
 /*
  * Without waiting, or not at all: what is in the page cache is read from there.  A file system in memory knows no
- * RWF_NOWAIT and has nothing to wait for.
+ * RWF_NOWAIT and has nothing to wait for.  Other file systems are not written to: while one is frozen (for a snapshot of
+ * its volume, say) whoever writes waits, RWF_NOWAIT or not.
  */
 static int raw_try(struct disk *d, struct disk_io *io)
 {
@@ -46,7 +47,7 @@ static int raw_try(struct disk *d, struct disk_io *io)
 
 	if (write && atomic_load(&d->failed))
 		return -EIO;
-	if (write ? r->no_try_write : r->no_try_read)
+	if (r->no_try || (write && !d->in_memory))
 		return -EAGAIN;
 	while (io->n) {
 		int n = (int)MIN(io->n, (unsigned)IOV_MAX);
@@ -56,7 +57,7 @@ static int raw_try(struct disk *d, struct disk_io *io)
 		if (got == -EINTR)
 			continue;
 		if (got == -EOPNOTSUPP && flags) {
-			*(write ? &r->no_try_write : &r->no_try_read) = true;
+			r->no_try = true;
 			return -EAGAIN;
 		}
 		if (got < 0)
@@ -407,7 +408,7 @@ static int make_direct(struct disk_raw *r, const char *path, struct tvmm_error *
 		return -EINVAL;
 	}
 	r->disk.align = r->disk.block_size = align;
-	r->no_try_read = r->no_try_write = true; /* without waiting means: but for the device */
+	r->no_try = true; /* without waiting means: but for the device */
 	return 0;
 }
 

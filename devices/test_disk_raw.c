@@ -194,6 +194,37 @@ START_TEST(lingers)
 }
 END_TEST
 
+static unsigned tried;
+
+static ssize_t count_pwritev2(const struct host *h, int fd, const struct iovec *iov, int n, off_t off, int flags)
+{
+	tried++;
+	return host_linux()->pwritev2(h, fd, iov, n, off, flags);
+}
+
+/* What cannot wait writes only where there is no file system that somebody could have frozen. */
+START_TEST(tried_writes)
+{
+	struct test_host th;
+	struct disk *d;
+	uint8_t buf[512] = { 1 };
+
+	image_new();
+	d = open_ok(&th, false);
+	th.h.pwritev2 = count_pwritev2;
+	for (unsigned in_memory = 0; in_memory < 2; in_memory++) {
+		struct iovec v = { buf, sizeof(buf) };
+		struct disk_io io = { .op = DISK_WRITE, .iov = &v, .n = 1, .len = sizeof(buf) };
+
+		d->in_memory = in_memory;
+		ck_assert_int_eq(d->ops->try(d, &io), in_memory ? 0 : -EAGAIN);
+		ck_assert_uint_eq(tried, in_memory);
+	}
+	d->ops->close(d);
+	image_free();
+}
+END_TEST
+
 /* Splits BUF into segments of 1, 2, 4 ... bytes and some empty ones. */
 static unsigned split(uint8_t *buf, size_t len, struct iovec *iov)
 {
@@ -515,6 +546,7 @@ int main(void)
 	tcase_add_loop_test(tc, formats, 0, 9);
 	tcase_add_test(tc, locks);
 	tcase_add_test(tc, lingers);
+	tcase_add_test(tc, tried_writes);
 	tcase_add_test(tc, pieces);
 	tcase_add_test(tc, direct);
 	tcase_add_test(tc, errors);
