@@ -69,6 +69,7 @@ struct disk {
 	int fd;              /* reads, writes and flushes may go to this descriptor as they are, by io_uring; -1: not */
 	bool in_memory;      /* try never answers -EAGAIN: there is no storage to wait for */
 	uint32_t align;      /* what FD wants segments' addresses and lengths to be multiples of; 0: nothing */
+	_Atomic uint64_t errors; /* requests that failed; for whoever asks */
 	atomic_bool failed;  /* a flush failed: what was written may be lost, and nothing more is accepted */
 
 	/* The engine's own: the flushes that one fdatasync is under way for, and those that have to wait for the next. */

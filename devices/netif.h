@@ -9,6 +9,7 @@
 #ifndef TVMM_DEVICES_NETIF_H
 #define TVMM_DEVICES_NETIF_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/uio.h>
@@ -54,8 +55,8 @@ struct netif {
 	const char *kind;    /* "tap tap0", for people */
 	uint64_t features;   /* virtio-net's offload bits that this interface can serve */
 	unsigned pairs;
-	bool up;
-	uint64_t dropped;    /* packets that it lost */
+	atomic_bool up;           /* read by any thread, as is what follows; written by the loop */
+	_Atomic uint64_t dropped; /* packets that it lost */
 	/* The user's; ready may be NULL while there is none. */
 	void (*ready)(struct netif *n, unsigned pair); /* packets arrived, or there is room to send */
 	void (*link)(struct netif *n);                 /* up has changed */

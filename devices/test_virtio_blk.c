@@ -133,6 +133,7 @@ START_TEST(failures)
 		ck_assert_uint_eq(submit(r, s, 2, &len), IOERR);
 	}
 	ck_assert_uint_eq(submit(r, &in, 1, &len), IOERR);
+	ck_assert_uint_eq(r->disk.disk.errors, 3); /* only what the host failed */
 	rig_free(r);
 }
 END_TEST

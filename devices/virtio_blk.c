@@ -132,6 +132,8 @@ static void io_done(struct disk_io *io, int ret)
 	struct virtio_blk *b = s->b;
 	enum disk_op was = io->op;
 
+	if (ret && ret != -EOPNOTSUPP)
+		atomic_fetch_add_explicit(&b->disk->errors, 1, memory_order_relaxed);
 	if (ret || b->stopping) {
 		/* Only discarding is something that a disk may not know. */
 		answer(s, was == DISK_DISCARD ? status_of(ret) : S_IOERR);

@@ -296,6 +296,7 @@ static void over_tap(void)
 	ok(!system("ip link del tap0"), "the tap is deleted");
 	guest_finish(&g, LIMIT_MS);
 	guest_ended(&g, TVMM_POWEROFF, "tap");
+	ok(g.stats.links_down == 1, "it is counted");
 	ok(g.log_lines == 1, "it is told once (%u lines, the last: %s)", g.log_lines, g.log_last);
 	guest_results(&g);
 	guest_free(&g);

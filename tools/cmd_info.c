@@ -29,6 +29,11 @@ static void print_stats(const struct tvmm_stats *s)
 	       (unsigned long long)s->exits_pio, (unsigned long long)s->exits_mmio);
 	if (s->guest_faults)
 		printf("faults    the guest broke a device's rules %llu times\n", (unsigned long long)s->guest_faults);
+	if (s->disk_errors)
+		printf("faults    the host's storage failed %llu of its requests\n", (unsigned long long)s->disk_errors);
+	if (s->links_down || s->net_dropped)
+		printf("faults    %llu links down, %llu packets lost\n", (unsigned long long)s->links_down,
+		       (unsigned long long)s->net_dropped);
 }
 
 /*

@@ -28,7 +28,7 @@ static const char interface_vm[] =
 	"\n"
 	"# As struct tvmm_stats.\n"
 	"type Stats (exits_user: int, exits_pio: int, exits_mmio: int, io_wakeups: int, guest_faults: int,\n"
-	"  ns_to_run: int, memory_configured: int)\n"
+	"  ns_to_run: int, memory_configured: int, disk_errors: int, net_dropped: int, links_down: int)\n"
 	"\n"
 	"# Everything there is to know; kvm: what KVM counts of the vCPUs, empty where it does not; description: a line for\n"
 	"# each part that was built.\n"

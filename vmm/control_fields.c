@@ -34,7 +34,9 @@ const struct field fields_memory[] = {
 const struct field fields_stats[] = {
 	F(tvmm_stats, FIELD_U64, exits_user), F(tvmm_stats, FIELD_U64, exits_pio), F(tvmm_stats, FIELD_U64, exits_mmio),
 	F(tvmm_stats, FIELD_U64, io_wakeups), F(tvmm_stats, FIELD_U64, guest_faults),
-	F(tvmm_stats, FIELD_U64, ns_to_run), F(tvmm_stats, FIELD_U64, memory_configured), { 0 },
+	F(tvmm_stats, FIELD_U64, ns_to_run), F(tvmm_stats, FIELD_U64, memory_configured),
+	F(tvmm_stats, FIELD_U64, disk_errors), F(tvmm_stats, FIELD_U64, net_dropped), F(tvmm_stats, FIELD_U64, links_down),
+	{ 0 },
 };
 
 const struct field fields_info[] = {

@@ -471,4 +471,11 @@ void machine_stats(struct machine *m, struct tvmm_stats *s)
 	s->io_wakeups = atomic_load_explicit(&m->loop.wakeups, memory_order_relaxed);
 	s->guest_faults = atomic_load_explicit(&m->log.guest_faults, memory_order_relaxed);
 	s->memory_configured = gmem_size(&m->mem);
+	for (unsigned i = 0; i < m->n_disks; i++)
+		if (m->disk[i].disk)
+			s->disk_errors += atomic_load_explicit(&m->disk[i].disk->errors, memory_order_relaxed);
+	for (unsigned i = 0; i < m->n_nets; i++) {
+		s->net_dropped += atomic_load_explicit(&m->net[i].nif->dropped, memory_order_relaxed);
+		s->links_down += !atomic_load_explicit(&m->net[i].nif->up, memory_order_relaxed);
+	}
 }

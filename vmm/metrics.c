@@ -103,6 +103,12 @@ static void put_stats(struct text *t, const struct tvmm_stats *s)
 	sample(t, "io_wakeups_total", NULL, NULL, s->io_wakeups);
 	family(t, "guest_faults", "counter", NULL, "Times the guest broke a device's rules.");
 	sample(t, "guest_faults_total", NULL, NULL, s->guest_faults);
+	family(t, "disk_errors", "counter", NULL, "Requests of the guest's that the host's storage failed.");
+	sample(t, "disk_errors_total", NULL, NULL, s->disk_errors);
+	family(t, "net_dropped_packets", "counter", NULL, "Packets that were lost on this side of the network's interfaces.");
+	sample(t, "net_dropped_packets_total", NULL, NULL, s->net_dropped);
+	family(t, "net_links_down", "gauge", NULL, "Network interfaces that are gone.");
+	sample(t, "net_links_down", NULL, NULL, s->links_down);
 }
 
 /* The stem of "io_exits", or NULL for what is no kind of exit. */

@@ -154,7 +154,7 @@ START_TEST(typed)
 	for (unsigned n = 0; n < 16; n++)
 		word[n] = UINT64_MAX - n;
 	f.vm.memory.size = sizeof(m);
-	f.vm.stats = (struct tvmm_stats){ sizeof(s), 1, 2, 3, 4, 5, 6, 7 };
+	f.vm.stats = (struct tvmm_stats){ sizeof(s), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
 	f.vm.description = "kernel    k\ncpus      2\n";
 	ck_assert_int_eq(open_on(&f, host_linux(), NULL), 0);
 	ck_assert_int_eq(tvmm_client_open(&c, f.path, &err), 0);
@@ -219,7 +219,7 @@ START_TEST(sizes)
 	struct tvmm_client *c;
 
 	start(&f);
-	f.vm.stats = (struct tvmm_stats){ sizeof(f.vm.stats), 1, 2, 3, 4, 5, 6, 7 };
+	f.vm.stats = (struct tvmm_stats){ sizeof(f.vm.stats), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
 	ck_assert_int_eq(open_on(&f, host_linux(), NULL), 0);
 	ck_assert_int_eq(tvmm_client_open(&c, f.path, NULL), 0);
 	ck_assert_int_eq(tvmm_client_stats(c, &large.s, NULL), 0);

@@ -195,6 +195,9 @@ struct tvmm_stats {
 	uint64_t guest_faults;      /* times a guest broke a device's rules; nothing else was harmed */
 	uint64_t ns_to_run;         /* from tvmm_vm_create() to the first KVM_RUN, nanoseconds */
 	uint64_t memory_configured; /* bytes of RAM that the guest was given */
+	uint64_t disk_errors;       /* requests of the guest's that the host's storage failed; not those that a server failed */
+	uint64_t net_dropped;       /* packets that were lost here: their interface is gone or down, or the host has no memory */
+	uint64_t links_down;        /* interfaces that are gone: deleted, or their other side ended */
 };
 TVMM_API int tvmm_vm_stats(struct tvmm_vm *vm, struct tvmm_stats *stats);
 
