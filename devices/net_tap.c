@@ -4,7 +4,8 @@
  *
  * The kernel keeps the vnet header in front of each packet, so checksums and segments that one side left open are done by
  * the other side's hardware, or never.  Descriptors are watched edge-triggered: an interface that nobody reads costs no
- * system call, and its kernel queue, once full, no wake-up either.  All on the I/O loop.
+ * system call, and its kernel queue, once full, no wake-up either; and for room only when there was none, or a packet that
+ * was read in time would still wake us.  All on the I/O loop.
  *
  * An interface that is deleted answers EBADFD: the link is down then, for good.  One that is down loses packets (EIO).
  */
@@ -31,7 +32,8 @@
 #define F_GUEST_USO (NET_F_GUEST_USO4 | NET_F_GUEST_USO6)
 #define F_BASIC     (NET_F_CSUM | NET_F_GUEST_CSUM | F_GUEST_TSO | NET_F_HOST_TSO4 | NET_F_HOST_TSO6 | NET_F_HOST_ECN)
 
-#define WATCH (EPOLLIN | EPOLLOUT | (uint32_t)EPOLLET)
+#define WATCH      (EPOLLIN | (uint32_t)EPOLLET)
+#define WATCH_BOTH (WATCH | EPOLLOUT) /* after a packet was refused, until there is room */
 
 struct tap_queue {
 	struct evsource src;
@@ -76,6 +78,8 @@ static void tap_ready(struct evsource *src, uint32_t events)
 	struct tap_queue *q = container_of(src, struct tap_queue, src);
 	struct netif *n = &q->tap->nif;
 
+	if (events & EPOLLOUT && n->up)
+		evloop_mod(q->tap->loop, src, WATCH);
 	if (n->ready && n->up)
 		n->ready(n, (unsigned)(q - q->tap->q));
 }
@@ -116,8 +120,10 @@ static int tap_send(struct netif *n, unsigned pair, struct iovec *iov, unsigned 
 	while (ret == -EINTR);
 	if (ret >= 0)
 		return 0;
-	if (ret == -EAGAIN)
+	if (ret == -EAGAIN) {
+		evloop_mod(t->loop, &t->q[pair].src, WATCH_BOTH); /* tells at once if there is room by now */
 		return -EAGAIN;
+	}
 	n->dropped++; /* interface down, no memory, a header that the kernel refuses */
 	if (ret == -EBADFD || ret == -EBADF || ret == -ENODEV)
 		tap_gone(t, (int)ret);

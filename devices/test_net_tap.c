@@ -233,6 +233,11 @@ START_TEST(full)
 		;
 	ck_assert_int_eq(loop_step(&k.loop), 1);
 	ck_assert_uint_eq(k.readies, 1);
+	/* From then on nobody is waiting for room. */
+	ck_assert_int_eq(n->ops->send(n, 0, &iov, 1, sizeof(buf)), 0);
+	while (read(k.peer[0], buf, sizeof(buf)) > 0)
+		;
+	ck_assert_int_eq(loop_step(&k.loop), 0);
 	end(n);
 }
 END_TEST

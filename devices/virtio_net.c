@@ -18,6 +18,7 @@
 
 #define QUEUE_SIZE 256
 #define BATCH      128 /* packets a turn */
+#define SPIN_MAX_NS 1000000u /* who looks on lets others have their turn after this */
 
 #define F_MTU     BIT_ULL(3)
 #define F_MAC     BIT_ULL(5)
@@ -78,40 +79,103 @@ int virtio_net_limit(struct virtio_net *v, uint64_t bytes_per_s, uint64_t packet
 	return 0;
 }
 
+/* Sends what the driver has, up to BATCH with the *N so far.  False: there may be more, for which somebody will come. */
+static bool send_some(struct virtio_net *v, unsigned pair, unsigned *n)
+{
+	unsigned q = 2 * pair + 1;
+	struct virtq *vq = &v->dev.queue[q].vq;
+	uint64_t now = 0;
+
+	while (vq_pop(vq, &v->req) == 1) {
+		if (net_limited(v, q, &now)) {
+			vq_unpop(vq, &v->req);
+			return false; /* timer_ready() goes on */
+		}
+		if (v->req.out_len <= NETIF_HDR) {
+			log_guest(v->dev.log, v->dev.name, "a packet of %u bytes", v->req.out_len);
+		} else if (v->nif->ops->send(v->nif, pair, v->req.iov, v->req.n_out, v->req.out_len) == -EAGAIN) {
+			vq_unpop(vq, &v->req);
+			v->tx_stuck[pair] = true;
+			return false; /* net_ready() goes on */
+		}
+		if (v->timer.fd >= 0)
+			ratelimit_take(&v->limit[1], now, v->req.out_len, 1);
+		vq_push(vq, v->req.head, 0);
+		if (++*n == BATCH) {
+			virtio_again(&v->dev, q);
+			return false;
+		}
+	}
+	return true;
+}
+
 static void work_tx(struct virtio_net *v, unsigned pair)
 {
 	unsigned q = 2 * pair + 1, n = 0;
 	struct virtq *vq = &v->dev.queue[q].vq;
-	uint64_t now = 0;
+
+	v->tx_stuck[pair] = false;
+	do
+		vq_notify_off(vq);
+	while (send_some(v, pair, &n) && vq_notify_on(vq));
+	virtio_signal(&v->dev, q);
+}
+
+/* ---- with open eyes ----------------------------------------------------------------------------------------------- */
+
+void virtio_net_poll(struct virtio_net *v, uint64_t ns)
+{
+	v->spin_ns = ns;
+}
+
+/*
+ * Serves both of PAIR's queues until they have been empty for a while, or somebody else has something for the loop.  False:
+ * there may be more to send, for which somebody will come.
+ */
+static bool look_on(struct virtio_net *v, unsigned pair)
+{
+	const struct host *h = v->dev.loop->host;
+	unsigned q = 2 * pair + 1;
+	const struct virtq *tx = &v->dev.queue[q].vq, *rx = &v->dev.queue[q - 1].vq;
+	uint64_t begin = h->now_ns(h), last = begin, now;
+	bool idle = false, came = false, wanted;
 
 	v->tx_stuck[pair] = false;
 	do {
-		vq_notify_off(vq);
-		while (vq_pop(vq, &v->req) == 1) {
-			if (net_limited(v, q, &now)) {
-				vq_unpop(vq, &v->req);
-				virtio_signal(&v->dev, q);
-				return; /* timer_ready() goes on */
-			}
-			if (v->req.out_len <= NETIF_HDR) {
-				log_guest(v->dev.log, v->dev.name, "a packet of %u bytes", v->req.out_len);
-			} else if (v->nif->ops->send(v->nif, pair, v->req.iov, v->req.n_out, v->req.out_len) == -EAGAIN) {
-				vq_unpop(vq, &v->req);
-				v->tx_stuck[pair] = true;
-				virtio_signal(&v->dev, q);
-				return; /* net_ready() goes on */
-			}
-			if (v->timer.fd >= 0)
-				ratelimit_take(&v->limit[1], now, v->req.out_len, 1);
-			vq_push(vq, v->req.head, 0);
-			if (++n == BATCH) {
-				virtio_signal(&v->dev, q);
-				virtio_again(&v->dev, q);
-				return;
-			}
-		}
-	} while (vq_notify_on(vq));
-	virtio_signal(&v->dev, q);
+		unsigned n = 0;
+		bool all = send_some(v, pair, &n);
+
+		if (n)
+			virtio_signal(&v->dev, q);
+		if (!all || tx->broken)
+			return false;
+		if (rx->live && !rx->broken)
+			n += net_rx_work(v, pair);
+		came |= n && idle; /* the answer that was there at once does not count */
+		idle = !n;
+		now = h->now_ns(h);
+		last = n ? now : last;
+		wanted = idle && evloop_is_wanted(v->dev.loop);
+	} while (!wanted && now - last < v->spin_ns && now - begin < SPIN_MAX_NS);
+	if (came || (idle && !wanted))
+		vigil_ended(&v->vigil[pair], came);
+	if (!wanted && now - last < v->spin_ns) {
+		virtio_again(&v->dev, q);
+		return false;
+	}
+	return true;
+}
+
+static bool may_look_on(struct virtio_net *v, unsigned pair)
+{
+	return v->spin_ns && v->timer.fd < 0 && vigil_is_worth(&v->vigil[pair]);
+}
+
+/* The driver has something to send. */
+static void serve(struct virtio_net *v, unsigned pair)
+{
+	if (!may_look_on(v, pair) || look_on(v, pair))
+		work_tx(v, pair);
 }
 
 /* ---- the kernel's workers ----------------------------------------------------------------------------------------- */
@@ -212,7 +276,7 @@ static void net_notify(struct virtio_dev *dev, unsigned q)
 	else if (q >= 2 * v->pairs || v->lent[q / 2])
 		return; /* a queue that this driver has no use for, or that is not ours now */
 	else if (q & 1)
-		work_tx(v, q / 2);
+		serve(v, q / 2);
 	else
 		net_rx_work(v, q / 2);
 }
@@ -220,10 +284,11 @@ static void net_notify(struct virtio_dev *dev, unsigned q)
 static void net_ready(struct netif *nif, unsigned pair)
 {
 	struct virtio_net *v = nif->user;
-	const struct virtq *rx = &v->dev.queue[2 * pair].vq;
+	const struct virtq *rx = &v->dev.queue[2 * pair].vq, *tx = &v->dev.queue[2 * pair + 1].vq;
 
-	if (rx->live && !rx->broken && !v->lent[pair])
-		net_rx_work(v, pair);
+	if (rx->live && !rx->broken && !v->lent[pair] && net_rx_work(v, pair) && tx->live && !v->tx_stuck[pair] &&
+	    may_look_on(v, pair) && look_on(v, pair))
+		work_tx(v, pair);
 	for (unsigned i = 0; i < v->pairs; i++)
 		if (v->tx_stuck[i] && v->dev.queue[2 * i + 1].vq.live)
 			work_tx(v, i);
@@ -263,6 +328,7 @@ static void net_reset(struct virtio_dev *dev)
 	for (unsigned i = 0; i < v->pairs; i++)
 		take_back(v, i);
 	memset(v->tx_stuck, 0, sizeof(v->tx_stuck));
+	memset(v->vigil, 0, sizeof(v->vigil));
 	net_rx_start(v);
 	v->nif->ops->set_features(v->nif, 0);
 	v->active = 1;
@@ -302,6 +368,8 @@ int virtio_net_init(struct virtio_net *v, const char *name, struct netif *nif, s
 	v->nif = nif;
 	v->vhost = vhost;
 	v->timer = (struct evsource){ .fd = -1 };
+	v->spin_ns = 0;
+	memset(v->vigil, 0, sizeof(v->vigil));
 	memset(v->lent, 0, sizeof(v->lent));
 	v->pairs = nif->pairs;
 	v->active = 1;

@@ -9,6 +9,7 @@
 #ifndef TVMM_DEVICES_VIRTIO_NET_H
 #define TVMM_DEVICES_VIRTIO_NET_H
 
+#include "vigil.h"
 #include "netif.h"
 #include "ratelimit.h"
 #include "vhost_net.h"
@@ -46,6 +47,8 @@ struct virtio_net {
 	struct ratelimit limit[2];       /* what the driver receives, what it sends: by the queue's number, odd or even */
 	struct evsource timer;           /* for whoever waits for a limit; fd -1: there is none */
 	bool lent[NETIF_PAIRS];          /* to vhost */
+	uint64_t spin_ns;                /* how long to look for more before the thread sleeps; 0: not at all */
+	struct vigil vigil[NETIF_PAIRS];
 	struct net_rx *rx;               /* PAIRS of them */
 	struct virtq_req req;
 };
@@ -57,5 +60,12 @@ void virtio_net_fini(struct virtio_net *v);
 
 /* Before the guest runs: limits each direction (ratelimit.h).  VHOST was NULL. */
 int virtio_net_limit(struct virtio_net *v, uint64_t bytes_per_s, uint64_t packets_per_s, uint64_t burst_ns, struct tvmm_error *err);
+
+/*
+ * Before the guest runs: on each pair whose packets come thick the loop's thread looks for more, for up to NS after the last,
+ * before it sleeps, and meanwhile the guest pays no exit for what it sends.  For hosts with a CPU to spare.  Not with limits,
+ * which are there to save the host's time; nor do a kernel's workers do it.
+ */
+void virtio_net_poll(struct virtio_net *v, uint64_t ns);
 
 #endif

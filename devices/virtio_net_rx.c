@@ -217,16 +217,17 @@ static bool receive_one(struct virtio_net *v, unsigned pair)
 	return true;
 }
 
-void net_rx_work(struct virtio_net *v, unsigned pair)
+unsigned net_rx_work(struct virtio_net *v, unsigned pair)
 {
 	unsigned q = 2 * pair, n = 0;
 
 	if (pair >= v->active)
-		return;
+		return 0;
 	vq_notify_off(&v->dev.queue[q].vq);
 	while (n < BATCH && receive_one(v, pair))
 		n++;
 	virtio_signal(&v->dev, q);
 	if (n == BATCH)
 		virtio_again(&v->dev, q);
+	return n;
 }

@@ -15,7 +15,10 @@ void net_rx_start(struct virtio_net *v);
 /* Must queue Q wait for its limit?  Then the timer runs, and the queue is looked at again.  *NOW is what the take needs. */
 bool net_limited(struct virtio_net *v, unsigned q, uint64_t *now);
 
-/* Receives on a queue pair, whose receive queue is live, until packets or buffers run out, or others have their turn. */
-void net_rx_work(struct virtio_net *v, unsigned pair);
+/*
+ * Receives on a queue pair, whose receive queue is live, until packets or buffers run out, or others have their turn: how
+ * many packets came.
+ */
+unsigned net_rx_work(struct virtio_net *v, unsigned pair);
 
 #endif

@@ -168,6 +168,7 @@ static int build_nets(struct machine *m, struct tvmm_error *err)
 		ret = virtio_net_init(&n->net, n->name, n->nif, n->vhost, n->mac, n->mtu, &m->mem, &m->loop, &m->log, err);
 		if (!ret && (n->bandwidth || n->packets))
 			ret = virtio_net_limit(&n->net, n->bandwidth, n->packets, n->burst_ns, err);
+		virtio_net_poll(&n->net, m->profile.set[CONFIG_PROFILE_IO_POLL].n * 1000u);
 	}
 	return ret;
 }

@@ -8,6 +8,7 @@
  */
 #include "evloop.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include "bits.h"
@@ -47,6 +48,13 @@ void evloop_del(struct evloop *l, struct evsource *src)
 {
 	if (src->fd >= 0)
 		l->host->epoll_ctl(l->host, l->epfd, EPOLL_CTL_DEL, src->fd, NULL);
+}
+
+bool evloop_is_wanted(struct evloop *l)
+{
+	struct pollfd p = { .fd = l->epfd, .events = POLLIN };
+
+	return l->host->poll(l->host, &p, 1, 0);
 }
 
 static void bell_ready(struct evsource *src, uint32_t events)

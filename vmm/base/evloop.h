@@ -74,6 +74,9 @@ int evloop_mod(struct evloop *l, struct evsource *src, uint32_t events); /* chea
 void evloop_again(struct evloop *l, struct evsource *src); /* with EPOLLET: calls once more for what is ready already */
 void evloop_del(struct evloop *l, struct evsource *src);
 
+/* Is anybody waiting for the loop?  For who works on it for long; loop thread. */
+bool evloop_is_wanted(struct evloop *l);
+
 /* Makes a bell (creates its eventfd) and adds it.  evbell_fini() deletes and closes. */
 int evbell_init(struct evbell *b, struct evloop *l, void (*rung)(struct evbell *), struct tvmm_error *err);
 /*
