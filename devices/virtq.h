@@ -92,7 +92,8 @@ bool vq_notify_on(struct virtq *q);
 /*
  * A worker outside this process had the queue since it was activated, and is gone: it is ours from here on.  What the worker
  * took and did not hand back is offered to us again, if the rings can tell which requests these are: they can if it handed
- * back all of late in the order in which they were offered.  False: they cannot; those are lost, and what comes now is first.
+ * back all of late in the order in which they were offered.  (It looks the same when a request is long overdue, among others
+ * that all had the same heads; then one of these comes twice.)  False: they cannot; those are lost, and what comes now is first.
  */
 bool vq_take_over(struct virtq *q);
 
